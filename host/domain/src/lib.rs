@@ -1,0 +1,25 @@
+//! The words every room shares: names, digests, sizes, limits, faults, problems, URL scopes.
+//!
+//! Plain types without I/O. Nothing here knows a database, a socket or wasmtime.
+
+mod blame;
+mod digest;
+mod fault;
+mod limits;
+mod name;
+mod problem;
+mod request_id;
+mod scope;
+mod size;
+mod world;
+
+pub use blame::Blame;
+pub use digest::{Digest, DigestError};
+pub use fault::{Fault, LimitKind};
+pub use limits::{LimitAsks, Limits};
+pub use name::{ConnectionName, NameError, PluginName, SecretName, TenantId};
+pub use problem::Problem;
+pub use request_id::RequestId;
+pub use scope::{RequestPattern, Scope, ScopeError};
+pub use size::{ByteSize, Span, UnitError};
+pub use world::{HttpVersion, World};

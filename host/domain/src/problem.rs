@@ -1,0 +1,94 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{Blame, RequestId};
+
+/// A problem document (RFC 9457): what every error of the API looks like.
+///
+/// `kind` becomes `type` as `/problems/{kind}`. `detail` is public text: it names what was
+/// wrong and what to do, and never carries a secret or an internal cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `/problems/{kind}`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// One short sentence, the same for every problem of this kind.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What was wrong this time, and what to do.
+    pub detail: String,
+    /// The step that refused, where work has steps: `receive`, `validate`, `manifest`, `compile`…
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// The kind of fault, where a plugin's call failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Whose fault it is.
+    pub blame: Blame,
+    /// Set by the server when the document is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Seconds to wait before trying again; also sent as `Retry-After`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+}
+
+impl Problem {
+    /// A problem that the caller can mend.
+    pub fn caller(status: u16, kind: &str, title: &str, detail: impl Into<String>) -> Self {
+        Self::new(status, kind, title, detail.into(), Blame::Caller)
+    }
+
+    /// A problem with a plugin's file, manifest or behaviour.
+    pub fn plugin(status: u16, kind: &str, title: &str, detail: impl Into<String>) -> Self {
+        Self::new(status, kind, title, detail.into(), Blame::Plugin)
+    }
+
+    /// A problem of this node. The cause belongs in the log, not here.
+    pub fn host(status: u16, kind: &str, title: &str, detail: impl Into<String>) -> Self {
+        Self::new(status, kind, title, detail.into(), Blame::Host)
+    }
+
+    /// A problem of the vendor that a plugin called.
+    pub fn upstream(status: u16, kind: &str, title: &str, detail: impl Into<String>) -> Self {
+        Self::new(status, kind, title, detail.into(), Blame::Upstream)
+    }
+
+    /// Names the step that refused.
+    pub fn at_step(mut self, step: &str) -> Self {
+        self.step = Some(step.to_owned());
+        self
+    }
+
+    /// Names the kind of fault.
+    pub fn with_fault(mut self, fault: &str) -> Self {
+        self.fault = Some(fault.to_owned());
+        self
+    }
+
+    /// Says when to try again.
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Stamps the request it answers.
+    pub fn for_request(mut self, id: RequestId) -> Self {
+        self.request_id = Some(id.to_string());
+        self
+    }
+
+    fn new(status: u16, kind: &str, title: &str, detail: String, blame: Blame) -> Self {
+        Self {
+            kind: format!("/problems/{kind}"),
+            title: title.to_owned(),
+            status,
+            detail,
+            step: None,
+            fault: None,
+            blame,
+            request_id: None,
+            retry_after: None,
+        }
+    }
+}
