@@ -1,0 +1,57 @@
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+/// Where the sources and what is built from them lie. Found once per run.
+#[derive(Debug, Clone)]
+pub(crate) struct Checkout {
+    /// The folder that holds the root `Cargo.toml`.
+    pub(crate) root: PathBuf,
+    /// `CARGO_TARGET_DIR`, or `target` in the checkout.
+    pub(crate) target: PathBuf,
+}
+
+impl Checkout {
+    /// From what cargo says of this package, or from the current folder upwards.
+    pub(crate) fn find() -> Result<Self> {
+        let here = env::current_dir().context("the current folder is gone")?;
+        let start = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| here.clone(), PathBuf::from);
+        let root = start
+            .ancestors()
+            .find(|folder| folder.join("xtask/Cargo.toml").is_file())
+            .context("run this inside the checkout")?
+            .to_owned();
+        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| here.join(dir));
+        Ok(Self { root, target })
+    }
+
+    /// A file that `cargo build --release` made.
+    pub(crate) fn release(&self, binary: &str) -> PathBuf {
+        self.target.join("release").join(binary)
+    }
+
+    /// The host binary.
+    pub(crate) fn sophia(&self) -> PathBuf {
+        self.release("sophia")
+    }
+
+    /// Rustup's cargo on the host workspace. The variables that cargo set for this process are
+    /// taken away, so that the checkout's own toolchain file decides again.
+    pub(crate) fn cargo(&self) -> Command {
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        for name in ["CARGO", "RUSTUP_TOOLCHAIN", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"] {
+            cargo.env_remove(name);
+        }
+        cargo
+    }
+
+    /// A path as people know it: relative to the checkout where it lies inside.
+    pub(crate) fn shown<'p>(&self, path: &'p Path) -> &'p Path {
+        path.strip_prefix(&self.root).unwrap_or(path)
+    }
+}
