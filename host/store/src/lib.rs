@@ -1,1 +1,167 @@
-//! placeholder
+//! The only room that names a database: rows in SQLite, blobs in a directory.
+//!
+//! A blob is written before the row that names it, and a row's commit is the acknowledgement, so
+//! that a kill at any moment leaves either nothing or everything. What such a kill leaves behind
+//! (temporary files, blobs without a row) is swept by [`Store::open`]. Nothing here decides who
+//! may do what; every row has a tenant.
+
+mod blobs;
+mod connections;
+mod error;
+mod grants;
+mod plugins;
+pub mod secrets;
+pub mod settings;
+mod sweep;
+mod transaction;
+mod versions;
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustix::fs::FlockOperation;
+use sqlx::{
+    SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use blobs::{BlobKind, Blobs};
+pub use connections::ConnectionRow;
+pub use error::StoreError;
+pub use grants::{Decision, GrantRow};
+pub use plugins::PluginRow;
+pub use versions::{Activate, NewVersion, VersionRow};
+
+/// How long a write waits for another one. Writes take milliseconds; a longer wait means trouble.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// One writer at a time is SQLite's nature, so a few connections are enough; each keeps a page cache.
+const MAX_CONNECTIONS: u32 = 4;
+
+/// Rows and blobs of one data directory. Opened once at boot; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: SqlitePool,
+    blobs: Blobs,
+    directory: Arc<Directory>,
+}
+
+/// The data directory, locked for as long as the store lives.
+#[derive(Debug)]
+struct Directory {
+    temp: PathBuf,
+    /// A second node on the same directory would sweep files that the first one is writing.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens a data directory: makes what is missing, brings the tables up to date, and removes
+    /// what an earlier process left half done.
+    pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        let prepared = data_dir.to_owned();
+        let (directory, blobs) = blobs::off_thread(move || prepare(&prepared)).await?;
+        let store = Self { pool: open_database(&data_dir.join("sophia.db")).await?, blobs, directory: Arc::new(directory) };
+        store.sweep().await?;
+        Ok(store)
+    }
+
+    /// The blobs.
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// Where files may be written before they are whole. On the same file system as the blobs,
+    /// so that a rename is enough; emptied at each start.
+    pub fn temp_dir(&self) -> &Path {
+        &self.directory.temp
+    }
+
+    /// The connections that this room's own files use.
+    pub(crate) fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+}
+
+fn prepare(data_dir: &Path) -> Result<(Directory, Blobs), StoreError> {
+    make_dir(data_dir)?;
+    let lock = lock(&data_dir.join("lock"))?;
+    let temp = data_dir.join("tmp");
+    match std::fs::remove_dir_all(&temp) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::directory(&temp, error)),
+        _ => make_dir(&temp)?,
+    }
+    let blobs = Blobs::open(&data_dir.join("blobs"), &temp)?;
+    Ok((Directory { temp, _lock: lock }, blobs))
+}
+
+pub(crate) fn make_dir(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| StoreError::directory(path, error))
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let file = private_file(path)?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+        .map_err(|_| StoreError::InUse { path: path.to_owned() })?;
+    Ok(file)
+}
+
+/// Opens or makes a file that only this user reads.
+fn private_file(path: &Path) -> Result<File, StoreError> {
+    let options = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).to_owned();
+    options.open(path).map_err(|error| StoreError::directory(path, error))
+}
+
+async fn open_database(path: &Path) -> Result<SqlitePool, StoreError> {
+    // SQLite gives its journal files the mode of the database file.
+    drop(private_file(path)?);
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .connect_with(options)
+        .await
+        .map_err(StoreError::Open)?;
+    sqlx::migrate!().run(&pool).await.map_err(StoreError::Migrate)?;
+    Ok(pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn opens_a_fresh_directory_and_opens_it_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        let store = Store::open(&data).await.unwrap();
+        std::fs::write(store.temp_dir().join("half"), "x").unwrap();
+        drop(store);
+        let store = Store::open(&data).await.unwrap();
+        assert_eq!(std::fs::read_dir(store.temp_dir()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn refuses_a_directory_that_another_node_uses() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = Store::open(dir.path()).await.unwrap();
+        assert!(matches!(Store::open(dir.path()).await, Err(StoreError::InUse { .. })));
+    }
+
+    #[tokio::test]
+    async fn every_migration_can_be_taken_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        sqlx::migrate!().undo(store.pool(), 0).await.unwrap();
+        sqlx::migrate!().run(store.pool()).await.unwrap();
+    }
+}

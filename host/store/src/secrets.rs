@@ -1,0 +1,1 @@
+//! The vault keeps its sealed rows here.

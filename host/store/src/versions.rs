@@ -1,0 +1,269 @@
+use jiff::Timestamp;
+use sophia_domain::{Digest, PluginName, TenantId, World};
+use sqlx::{FromRow, Sqlite, Transaction};
+
+use crate::{
+    Store, StoreError,
+    plugins::{activate, read_digest},
+    transaction::now,
+};
+
+/// A version that is about to be kept. Its blobs are there already.
+#[derive(Debug, Clone)]
+pub struct NewVersion {
+    /// Of the component as uploaded.
+    pub digest: Digest,
+    /// What the manifest calls the version.
+    pub semver: String,
+    /// The world it implements.
+    pub world: World,
+    /// Of the component as uploaded.
+    pub size_bytes: u64,
+    /// The manifest as written; none where the component came without one.
+    pub manifest: Option<String>,
+    /// What was found in the component, as JSON.
+    pub surface_json: String,
+    /// What `describe` answered, as JSON; none for worlds without it.
+    pub description_json: Option<String>,
+}
+
+/// A version that is kept.
+#[derive(Debug, Clone)]
+pub struct VersionRow {
+    /// What was given when it was kept.
+    pub version: NewVersion,
+    /// When that was.
+    pub uploaded_at: Timestamp,
+}
+
+/// Whether a version answers as soon as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activate {
+    /// Nothing stands against it.
+    Now,
+    /// It waits for the operator's decision.
+    Later,
+}
+
+/// Versions kept of one plugin. Two weeks of seven deployments a day can be rolled back to, and a
+/// plugin of 20 MB, with its compiled form, stays under 10 GB.
+const MAX_VERSIONS: i64 = 100;
+
+/// The third parameter picks one digest, or all where it is null.
+const SELECT: &str = "SELECT digest, semver, world, size_bytes, uploaded_at, manifest, surface_json, description_json
+    FROM versions WHERE tenant = ?1 AND plugin = ?2 AND (?3 IS NULL OR digest = ?3) ORDER BY id DESC";
+
+#[derive(FromRow)]
+struct Raw {
+    digest: String,
+    semver: String,
+    world: String,
+    size_bytes: i64,
+    uploaded_at: String,
+    manifest: Option<String>,
+    surface_json: String,
+    description_json: Option<String>,
+}
+
+impl Store {
+    /// Keeps a version, in one transaction with its plugin, its activation, and the removal of
+    /// the oldest inactive versions where there are too many. Gives the digests that no plugin has
+    /// any more: their blobs may go.
+    pub async fn add_version(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginName,
+        version: &NewVersion,
+        when: Activate,
+    ) -> Result<Vec<Digest>, StoreError> {
+        let mut transaction = self.write().await?;
+        insert(&mut transaction, tenant, plugin, version).await?;
+        if when == Activate::Now {
+            activate(&mut transaction, tenant, plugin, &version.digest).await?;
+        }
+        let pruned = prune(&mut transaction, tenant, plugin).await?;
+        transaction.commit().await?;
+        Ok(pruned)
+    }
+
+    /// The versions of a plugin, newest first.
+    pub async fn versions(&self, tenant: &TenantId, plugin: &PluginName) -> Result<Vec<VersionRow>, StoreError> {
+        let rows: Vec<Raw> = sqlx::query_as(SELECT)
+            .bind(tenant.as_str())
+            .bind(plugin.as_str())
+            .bind(None::<String>)
+            .fetch_all(self.pool())
+            .await?;
+        rows.into_iter().map(VersionRow::try_from).collect()
+    }
+
+    /// One version of a plugin.
+    pub async fn version(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginName,
+        digest: &Digest,
+    ) -> Result<Option<VersionRow>, StoreError> {
+        let row: Option<Raw> = sqlx::query_as(SELECT)
+            .bind(tenant.as_str())
+            .bind(plugin.as_str())
+            .bind(digest.hex())
+            .fetch_optional(self.pool())
+            .await?;
+        row.map(VersionRow::try_from).transpose()
+    }
+}
+
+impl TryFrom<Raw> for VersionRow {
+    type Error = StoreError;
+
+    fn try_from(raw: Raw) -> Result<Self, StoreError> {
+        Ok(Self {
+            version: NewVersion {
+                digest: read_digest(&raw.digest)?,
+                semver: raw.semver,
+                world: read_world(&raw.world)?,
+                size_bytes: u64::try_from(raw.size_bytes).map_err(|_| StoreError::Unreadable("size"))?,
+                manifest: raw.manifest,
+                surface_json: raw.surface_json,
+                description_json: raw.description_json,
+            },
+            uploaded_at: raw.uploaded_at.parse().map_err(|_| StoreError::Unreadable("time"))?,
+        })
+    }
+}
+
+async fn insert(
+    transaction: &mut Transaction<'static, Sqlite>,
+    tenant: &TenantId,
+    plugin: &PluginName,
+    version: &NewVersion,
+) -> Result<(), StoreError> {
+    let now = now();
+    sqlx::query("INSERT INTO plugins (tenant, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+        .bind(tenant.as_str())
+        .bind(plugin.as_str())
+        .bind(&now)
+        .execute(&mut **transaction)
+        .await?;
+    sqlx::query(
+        "INSERT INTO versions (tenant, plugin, digest, semver, world, size_bytes, uploaded_at, manifest, surface_json,
+           description_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(tenant.as_str())
+    .bind(plugin.as_str())
+    .bind(version.digest.hex())
+    .bind(&version.semver)
+    .bind(version.world.as_str())
+    .bind(i64::try_from(version.size_bytes).map_err(|_| StoreError::Unreadable("size"))?)
+    .bind(&now)
+    .bind(&version.manifest)
+    .bind(&version.surface_json)
+    .bind(&version.description_json)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
+}
+
+async fn prune(
+    transaction: &mut Transaction<'static, Sqlite>,
+    tenant: &TenantId,
+    plugin: &PluginName,
+) -> Result<Vec<Digest>, StoreError> {
+    let pruned: Vec<(String,)> = sqlx::query_as(
+        "DELETE FROM versions WHERE tenant = ?1 AND plugin = ?2
+           AND digest IS NOT (SELECT active FROM plugins WHERE tenant = ?1 AND name = ?2)
+           AND id NOT IN (SELECT id FROM versions WHERE tenant = ?1 AND plugin = ?2 ORDER BY id DESC LIMIT ?3)
+         RETURNING digest",
+    )
+    .bind(tenant.as_str())
+    .bind(plugin.as_str())
+    .bind(MAX_VERSIONS)
+    .fetch_all(&mut **transaction)
+    .await?;
+    let mut unused = Vec::new();
+    for (digest,) in pruned {
+        let (is_used,): (bool,) = sqlx::query_as("SELECT EXISTS (SELECT 1 FROM versions WHERE digest = ?)")
+            .bind(&digest)
+            .fetch_one(&mut **transaction)
+            .await?;
+        if !is_used {
+            unused.push(read_digest(&digest)?);
+        }
+    }
+    Ok(unused)
+}
+
+fn read_world(text: &str) -> Result<World, StoreError> {
+    let worlds = [World::Connector, World::Pattern, World::Policy, World::Endpoint];
+    worlds.into_iter().find(|world| world.as_str() == text).ok_or(StoreError::Unreadable("world"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(bytes: &[u8]) -> NewVersion {
+        NewVersion {
+            digest: Digest::of(bytes),
+            semver: "0.1.0".into(),
+            world: World::Endpoint,
+            size_bytes: 3,
+            manifest: None,
+            surface_json: "{}".into(),
+            description_json: None,
+        }
+    }
+
+    async fn store() -> (tempfile::TempDir, Store, TenantId) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        (dir, store, TenantId::main())
+    }
+
+    #[tokio::test]
+    async fn keeps_versions_and_what_was_active() {
+        let (_dir, store, tenant) = store().await;
+        let hello = "hello".parse().unwrap();
+        let (one, two) = (version(b"1"), version(b"2"));
+        store.add_version(&tenant, &hello, &one, Activate::Now).await.unwrap();
+        assert_eq!(store.previous_activation(&tenant, &hello).await.unwrap(), None);
+        store.add_version(&tenant, &hello, &two, Activate::Later).await.unwrap();
+        assert_eq!(store.plugin(&tenant, &hello).await.unwrap().unwrap().active, Some(one.digest));
+        store.activate(&tenant, &hello, &two.digest).await.unwrap();
+        assert_eq!(store.plugins(&tenant).await.unwrap()[0].active, Some(two.digest));
+        assert_eq!(store.previous_activation(&tenant, &hello).await.unwrap(), Some(one.digest));
+        let kept: Vec<_> = store.versions(&tenant, &hello).await.unwrap().iter().map(|v| v.version.digest).collect();
+        assert_eq!(kept, [two.digest, one.digest]);
+        let absent = store.activate(&tenant, &hello, &Digest::of(b"3")).await;
+        assert!(matches!(absent, Err(StoreError::Missing("version"))));
+    }
+
+    #[tokio::test]
+    async fn deletes_a_plugin_and_names_the_blobs_nobody_needs() {
+        let (_dir, store, tenant) = store().await;
+        let (hello, other) = ("hello".parse().unwrap(), "other".parse().unwrap());
+        let (shared, own) = (version(b"shared"), version(b"own"));
+        for one in [&shared, &own] {
+            store.add_version(&tenant, &hello, one, Activate::Now).await.unwrap();
+        }
+        store.add_version(&tenant, &other, &shared, Activate::Now).await.unwrap();
+        assert_eq!(store.delete_plugin(&tenant, &hello).await.unwrap(), [own.digest]);
+        assert_eq!(store.plugin(&tenant, &hello).await.unwrap(), None);
+        assert!(store.versions(&tenant, &hello).await.unwrap().is_empty());
+        assert_eq!(store.delete_plugin(&tenant, &hello).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn prunes_the_oldest_inactive_version() {
+        let (_dir, store, tenant) = store().await;
+        let hello = "hello".parse().unwrap();
+        store.add_version(&tenant, &hello, &version(b"active"), Activate::Now).await.unwrap();
+        let mut pruned = Vec::new();
+        for n in 0..=MAX_VERSIONS {
+            pruned = store.add_version(&tenant, &hello, &version(&n.to_le_bytes()), Activate::Later).await.unwrap();
+        }
+        assert_eq!(pruned, [Digest::of(&0_i64.to_le_bytes())]);
+        assert!(store.version(&tenant, &hello, &Digest::of(b"active")).await.unwrap().is_some());
+    }
+}
