@@ -1,0 +1,139 @@
+//! What a plugin may not set, what the host adds, and what stays between two machines.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use sophia_vault::Redactor;
+use url::Url;
+
+use crate::{EgressError, Rights};
+
+/// Headers about the connection (RFC 9110 7.6.1), which is the host's, and the name of the receiver.
+const CONNECTION: [HeaderName; 11] = [
+    header::HOST,
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    HeaderName::from_static("http2-settings"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Headers by which a plugin would be somebody of its own at a host where it is to be the
+/// credential's owner: it could write into a stranger's account there.
+const AUTHORISATION: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
+
+/// Some vendors refuse a request without one.
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("sophia/", env!("CARGO_PKG_VERSION")));
+
+/// Refuses headers that are the host's to set.
+pub(crate) fn refuse_connection(headers: &HeaderMap) -> Result<(), EgressError> {
+    match CONNECTION.into_iter().find(|name| headers.contains_key(name)) {
+        Some(name) => Err(EgressError::Header { name }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses authorisation of the plugin's own at a host that has a credential.
+pub(crate) fn refuse_authorisation(rights: &Rights, url: &Url, headers: &HeaderMap) -> Result<(), EgressError> {
+    for credential in rights.at_origin(url) {
+        let injection = credential.injector.injection();
+        let refuse = |part: &str| {
+            Err(EgressError::GuestAuthorisation { part: part.to_owned(), credential: credential.name.clone() })
+        };
+        if let Some(name) = AUTHORISATION.iter().chain(injection.header()).find(|name| headers.contains_key(*name)) {
+            return refuse(name.as_str());
+        }
+        if let Some(name) = injection.query().filter(|name| url.query_pairs().any(|(key, _)| key == *name)) {
+            return refuse(name);
+        }
+    }
+    Ok(())
+}
+
+/// What the host adds to a plugin's headers. An encoded answer could hide a secret, so none is
+/// asked for; what the plugin asks for here is only ever a preference.
+pub(crate) fn complete(headers: &mut HeaderMap, traceparent: Option<&HeaderValue>) {
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
+    if let Some(traceparent) = traceparent {
+        headers.insert(HeaderName::from_static("traceparent"), traceparent.clone());
+    }
+}
+
+/// Removes from an answer what was about its connection.
+pub(crate) fn strip_connection(headers: &mut HeaderMap) {
+    let listed: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in CONNECTION.iter().chain(&listed) {
+        headers.remove(name);
+    }
+}
+
+/// Whether the body is anything but what it says: compressed, or encoded in a way unknown here.
+pub(crate) fn is_encoded(headers: &HeaderMap) -> bool {
+    let is = |name, plain: &str| {
+        headers.get_all(name).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(plain.as_bytes()))
+    };
+    is(header::CONTENT_ENCODING, "identity") || is(header::TRANSFER_ENCODING, "chunked")
+}
+
+/// The headers without the secrets. A header that has one in its name is left out.
+pub(crate) fn redact(redactor: &Redactor, headers: HeaderMap) -> HeaderMap {
+    if redactor.is_empty() {
+        return headers;
+    }
+    let mut redacted = HeaderMap::with_capacity(headers.len());
+    for (name, value) in &headers {
+        let clean = HeaderValue::from_bytes(&redactor.redact(value.as_bytes()));
+        if let (Ok(value), false) = (clean, redactor.is_in_ignoring_case(name.as_str())) {
+            redacted.append(name, value);
+        }
+    }
+    redacted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+        list.iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_static(v))).collect()
+    }
+
+    #[test]
+    fn refuses_every_header_of_the_connection() {
+        for name in CONNECTION {
+            let headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("x"))]);
+            assert!(matches!(refuse_connection(&headers), Err(EgressError::Header { name: n }) if n == name));
+        }
+        assert!(refuse_connection(&headers(&[("accept", "*/*"), ("x-own", "1"), ("content-length", "3")])).is_ok());
+    }
+
+    #[test]
+    fn strips_what_the_connection_header_lists() {
+        let mut map = headers(&[("connection", "close, X-Hop"), ("x-hop", "1"), ("x-end", "2"), ("keep-alive", "5")]);
+        strip_connection(&mut map);
+        assert_eq!(map, headers(&[("x-end", "2")]));
+    }
+
+    #[test]
+    fn knows_an_encoded_answer() {
+        for (name, value, expected) in [
+            ("content-encoding", "gzip", true),
+            ("content-encoding", "Identity", false),
+            ("transfer-encoding", "chunked", false),
+            ("transfer-encoding", "gzip, chunked", true),
+            ("content-type", "gzip", false),
+        ] {
+            assert_eq!(is_encoded(&headers(&[(name, value)])), expected, "{name}: {value}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+use sophia_domain::TenantId;
+use sophia_store::{Store, StoreError};
+use zeroize::Zeroizing;
+
+use crate::{NewKey, operator_key::KeyHash};
+
+/// Recognises callers. Opened once at boot; cheap to clone, asked for each request.
+#[derive(Clone)]
+pub struct Identity {
+    operator: KeyHash,
+    tenant: TenantId,
+}
+
+/// Who sent a request. One per request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose data and money it is about.
+    pub tenant: TenantId,
+    /// What the caller may do.
+    pub role: Role,
+}
+
+/// What a caller may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Everything within the tenant.
+    Operator,
+}
+
+/// Why a request has no caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthorised {
+    /// No `authorization` header.
+    #[error("send a key as `Authorization: Bearer KEY`")]
+    Missing,
+    /// Another form than `Bearer KEY`.
+    #[error("the authorization header must be `Bearer KEY`")]
+    Malformed,
+    /// A key that nobody has.
+    #[error("the key is wrong")]
+    Wrong,
+}
+
+/// Why callers cannot be recognised.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// `SOPHIA_OPERATOR_KEY` could be guessed or cannot stand in a header.
+    #[error("SOPHIA_OPERATOR_KEY needs at least 16 visible ASCII characters")]
+    WeakKey,
+    /// What is stored is no hash.
+    #[error("the stored operator key is damaged: set SOPHIA_OPERATOR_KEY")]
+    Damaged,
+    /// The system has no randomness.
+    #[error("the system gave no random bytes")]
+    Random,
+    /// The store failed.
+    #[error("the operator key cannot be read or written")]
+    Store(#[from] StoreError),
+}
+
+const SETTING: &str = "identity.operator-key.sha256";
+
+impl Identity {
+    /// Takes the operator's key from the environment, which then is the only one, or else the one
+    /// made at the first start, which is made now if this is it.
+    pub async fn open(store: Store, from_env: Option<String>) -> Result<(Self, Option<NewKey>), IdentityError> {
+        let tenant = TenantId::main();
+        if let Some(key) = from_env.map(Zeroizing::new) {
+            let operator = KeyHash::of_chosen(&key).ok_or(IdentityError::WeakKey)?;
+            return Ok((Self { operator, tenant }, None));
+        }
+        if let Some(stored) = store.setting(&tenant, SETTING).await? {
+            let operator = KeyHash::from_stored(&stored).ok_or(IdentityError::Damaged)?;
+            return Ok((Self { operator, tenant }, None));
+        }
+        let key = NewKey::generate().ok_or(IdentityError::Random)?;
+        let operator = KeyHash::of(key.reveal().as_bytes());
+        store.put_setting_once(&tenant, SETTING, operator.as_bytes()).await?;
+        Ok((Self { operator, tenant }, Some(key)))
+    }
+
+    /// Who sent a request with this `authorization` header. Allocates nothing.
+    pub fn identify(&self, authorization: Option<&http::HeaderValue>) -> Result<Caller, Unauthorised> {
+        let header = authorization.ok_or(Unauthorised::Missing)?;
+        let key = bearer(header.as_bytes()).ok_or(Unauthorised::Malformed)?;
+        if self.operator.is_of(key) {
+            Ok(Caller { tenant: self.tenant.clone(), role: Role::Operator })
+        } else {
+            Err(Unauthorised::Wrong)
+        }
+    }
+}
+
+/// The key of `Bearer KEY` (RFC 6750; the scheme's case does not matter, RFC 9110 11.1).
+fn bearer(header: &[u8]) -> Option<&[u8]> {
+    let (scheme, key) = header.split_at_checked(b"bearer ".len())?;
+    let key = key.trim_ascii();
+    let is_key = scheme.eq_ignore_ascii_case(b"bearer ") && key.iter().all(u8::is_ascii_graphic) && !key.is_empty();
+    is_key.then_some(key)
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Identity(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    async fn open(dir: &std::path::Path, from_env: Option<&str>) -> (Identity, Option<NewKey>) {
+        let store = Store::open(dir).await.unwrap();
+        Identity::open(store, from_env.map(str::to_owned)).await.unwrap()
+    }
+
+    fn identify(identity: &Identity, header: &str) -> Result<Role, Unauthorised> {
+        identity.identify(Some(&HeaderValue::from_str(header).unwrap())).map(|caller| caller.role)
+    }
+
+    #[tokio::test]
+    async fn makes_a_key_at_the_first_start_and_never_shows_it_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (identity, key) = open(dir.path(), None).await;
+        let key = key.unwrap();
+        assert!(key.reveal().starts_with("sophia_op_") && key.reveal().len() == 53, "{}", key.reveal());
+        assert!(!format!("{key:?} {identity:?}").contains(&key.reveal()[10..]));
+        let header = format!("Bearer {}", key.reveal());
+        assert_eq!(identify(&identity, &header), Ok(Role::Operator));
+
+        let database = std::fs::read(dir.path().join("sophia.db")).unwrap();
+        assert!(!database.windows(20).any(|window| window == &key.reveal().as_bytes()[10..30]));
+        drop(identity);
+        let (identity, again) = open(dir.path(), None).await;
+        assert!(again.is_none());
+        assert_eq!(identify(&identity, &header), Ok(Role::Operator));
+    }
+
+    #[tokio::test]
+    async fn a_key_from_the_environment_is_the_only_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (identity, made) = open(dir.path(), None).await;
+        let made = format!("Bearer {}", made.unwrap().reveal());
+        drop(identity);
+        let (identity, new) = open(dir.path(), Some("correct-horse-battery")).await;
+        assert!(new.is_none());
+        assert_eq!(identify(&identity, "Bearer correct-horse-battery"), Ok(Role::Operator));
+        assert_eq!(identify(&identity, &made), Err(Unauthorised::Wrong));
+    }
+
+    #[tokio::test]
+    async fn refuses_everything_but_the_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let (identity, _) = open(dir.path(), Some("correct-horse-battery")).await;
+        assert_eq!(identity.identify(None), Err(Unauthorised::Missing));
+        for (header, expected) in [
+            ("", Err(Unauthorised::Malformed)),
+            ("Bearer", Err(Unauthorised::Malformed)),
+            ("Bearer ", Err(Unauthorised::Malformed)),
+            ("Bearer a b", Err(Unauthorised::Malformed)),
+            ("Basic correct-horse-battery", Err(Unauthorised::Malformed)),
+            ("correct-horse-battery", Err(Unauthorised::Malformed)),
+            ("Bearer correct-horse-batterx", Err(Unauthorised::Wrong)),
+            ("Bearer correct-horse-batter", Err(Unauthorised::Wrong)),
+            ("Bearer correct-horse-battery!", Err(Unauthorised::Wrong)),
+            ("bearer  correct-horse-battery", Ok(Role::Operator)),
+        ] {
+            assert_eq!(identify(&identity, header), expected, "{header}");
+        }
+    }
+
+    #[tokio::test]
+    async fn refuses_a_key_that_could_be_guessed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        for key in ["", "short", "has a space in it", "fifteen-letters"] {
+            let opened = Identity::open(store.clone(), Some(key.to_owned())).await;
+            assert!(matches!(opened, Err(IdentityError::WeakKey)), "{key}");
+        }
+    }
+}
