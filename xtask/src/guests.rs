@@ -3,11 +3,14 @@
 //! Everything lands in `$CARGO_TARGET_DIR/guests/{name}.wasm`; nothing built is checked in. A guest
 //! whose sources did not change is not built again, so a second run takes well under a second.
 
+mod apt;
+mod embed;
 mod js;
 mod python;
 mod rust;
 mod sources;
 mod toolchain;
+mod venv;
 mod wasi;
 
 use std::{
