@@ -1,5 +1,5 @@
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -39,19 +39,49 @@ impl Checkout {
         self.release("sophia")
     }
 
-    /// Rustup's cargo on the host workspace. The variables that cargo set for this process are
-    /// taken away, so that the checkout's own toolchain file decides again.
+    /// Rustup's cargo on the host workspace.
     pub(crate) fn cargo(&self) -> Command {
-        let mut cargo = Command::new("cargo");
-        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        self.cargo_program(Path::new("cargo"))
+    }
+
+    /// As [`Checkout::cargo`], for a program that is cargo's extension. The variables that cargo set
+    /// for this process are taken away, so that the checkout's own toolchain file decides again.
+    pub(crate) fn cargo_program(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
         for name in ["CARGO", "RUSTUP_TOOLCHAIN", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"] {
-            cargo.env_remove(name);
+            command.env_remove(name);
         }
-        cargo
+        command
+    }
+
+    /// The manifests of the guests: the outermost one of each folder, whole workspaces included.
+    pub(crate) fn guest_manifests(&self) -> Result<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for folder in ["plugins", "sdk", "tests/guests"] {
+            outermost_manifests(&self.root.join(folder), &mut found)?;
+        }
+        found.sort();
+        Ok(found)
     }
 
     /// A path as people know it: relative to the checkout where it lies inside.
     pub(crate) fn shown<'p>(&self, path: &'p Path) -> &'p Path {
         path.strip_prefix(&self.root).unwrap_or(path)
     }
+}
+
+fn outermost_manifests(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    let manifest = folder.join("Cargo.toml");
+    if manifest.is_file() {
+        found.push(manifest);
+        return Ok(());
+    }
+    if !folder.is_dir() || folder.ends_with("node_modules") {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        outermost_manifests(&entry?.path(), found)?;
+    }
+    Ok(())
 }

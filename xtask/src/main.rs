@@ -15,6 +15,7 @@ mod rootfs;
 mod step;
 mod test;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 

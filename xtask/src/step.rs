@@ -46,3 +46,10 @@ pub(crate) fn quiet_step<T>(title: &str, work: impl FnOnce(&ProgressBar) -> Resu
 fn wheel_style() -> ProgressStyle {
     ProgressStyle::with_template("{spinner} {msg} ({elapsed})").unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
+
+/// What took how long, one line each.
+pub(crate) fn summary(took: &[(&str, Duration)]) -> String {
+    let total = took.iter().map(|(_, took)| *took).sum();
+    let lines = took.iter().map(|(name, took)| format!("  {name:<8} {}\n", Took(*took)));
+    lines.collect::<String>() + &format!("  {:<8} {}", "so far", Took(total))
+}

@@ -7,14 +7,18 @@ mod manifests;
 mod rooms;
 mod words;
 
-use std::{fmt, fs, path::PathBuf, process::Command};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, bail};
 
 use crate::{checkout::Checkout, command::Run as _};
 
 /// Check the rooms' dependencies, the files' headers and lengths, and what may not be checked in.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask tidy            complaints as path:line, and exit code 1 if there are any
   cargo xtask tidy --json     the same, one JSON object a line")]
@@ -64,11 +68,9 @@ fn check(checkout: &Checkout) -> Result<Vec<Complaint>> {
         complaints.extend(manifests::check(file));
         complaints.extend(rooms::check_source(file));
     }
-    complaints.extend(rooms::check_host(&packages(checkout, "Cargo.toml")?));
-    for guests in ["plugins/Cargo.toml", "sdk/rust/Cargo.toml", "tests/guests/rust/Cargo.toml"] {
-        if checkout.root.join(guests).is_file() {
-            complaints.extend(rooms::check_guests(&packages(checkout, guests)?));
-        }
+    complaints.extend(rooms::check_host(&packages(checkout, Path::new("Cargo.toml"))?));
+    for guests in checkout.guest_manifests()? {
+        complaints.extend(rooms::check_guests(&packages(checkout, &guests)?));
     }
     Ok(complaints)
 }
@@ -87,7 +89,7 @@ fn read_files(checkout: &Checkout) -> Result<Vec<File>> {
     Ok(files)
 }
 
-fn packages(checkout: &Checkout, manifest: &str) -> Result<Vec<rooms::Package>> {
+fn packages(checkout: &Checkout, manifest: &Path) -> Result<Vec<rooms::Package>> {
     let json = checkout
         .cargo()
         .args(["metadata", "--no-deps", "--format-version=1", "--manifest-path"])

@@ -2,6 +2,8 @@ use super::{Complaint, File};
 
 /// Above this a file is split, or says why not.
 const MAX_LINES: usize = 400;
+/// A whole crate of so few lines says by itself what it is; the smallest plugin is one.
+const SPEAKS_FOR_ITSELF: usize = 20;
 const REASON: &str = "//! Long because: ";
 
 /// What a file looks like from outside: its name, its header, its length.
@@ -21,7 +23,8 @@ pub(super) fn check(file: &File) -> Vec<Complaint> {
         let what = format!("{n_lines} lines: split above {MAX_LINES}, or say `{REASON}…` in the header");
         complaints.push(Complaint::new(file, n_lines, what));
     }
-    if header(&file.text).next().is_none() {
+    let speaks_for_itself = is_crate_root(file) && n_lines <= SPEAKS_FOR_ITSELF;
+    if header(&file.text).next().is_none() && !speaks_for_itself {
         complaints.extend(check_without_header(file));
     }
     complaints
@@ -43,9 +46,13 @@ fn header(text: &str) -> impl Iterator<Item = &str> {
     text.lines().take_while(|line| line.starts_with("//!"))
 }
 
+fn is_crate_root(file: &File) -> bool {
+    file.path.ends_with("src/lib.rs") || file.path.ends_with("src/main.rs")
+}
+
 /// Where a file declares modules beside its tests, or the line 1 of a crate's root.
 fn module_line(file: &File) -> Option<usize> {
-    if file.path.ends_with("src/lib.rs") || file.path.ends_with("src/main.rs") {
+    if is_crate_root(file) {
         return Some(1);
     }
     let declares = |line: &str| {
@@ -55,16 +62,16 @@ fn module_line(file: &File) -> Option<usize> {
     file.text.lines().position(declares).map(|at| at + 1)
 }
 
-/// The line of the first type, trait, function or impl, if nothing above it says what it is.
-/// Constants are passed over: they stand before the types and are named for what they are.
+/// The line of the first type, trait or function, if nothing above it says what it is. Constants
+/// stand before the types and are named for what they are; an impl's methods speak for it.
 fn undocumented_first_item(text: &str) -> Option<usize> {
-    const ITEMS: [&str; 9] = ["fn", "async", "struct", "enum", "trait", "type", "impl", "macro_rules!", "union"];
+    const ITEMS: [&str; 7] = ["fn", "async", "struct", "enum", "trait", "type", "macro_rules!"];
     let mut is_documented = false;
     for (at, line) in text.lines().enumerate() {
         let mut words = line.split_ascii_whitespace().skip_while(|word| word.starts_with("pub"));
         if line.starts_with("///") || line.starts_with("#[test]") || line.starts_with("#[cfg(test)]") {
             is_documented = true;
-        } else if words.next().is_some_and(|word| ITEMS.iter().any(|item| word.split('<').next() == Some(item))) && !line.starts_with(' ') {
+        } else if words.next().is_some_and(|word| ITEMS.contains(&word)) && !line.starts_with(' ') {
             return (!is_documented).then_some(at + 1);
         } else if line.is_empty() {
             is_documented = false;
@@ -89,6 +96,8 @@ mod tests {
             ("host/a/src/b.rs", "//! Two things.\n\nfn c() {}\n"),
             ("host/a/src/b.rs", "/// A thing.\nfn c() {}\n\n#[cfg(test)]\nmod tests;\n"),
             ("host/a/src/b/tests.rs", "use super::*;\n\nfn helper() {}\n"),
+            ("host/a/src/b.rs", "impl A {\n    /// B.\n    fn b() {}\n}\n"),
+            ("tests/guests/rust/smallest/src/lib.rs", "struct Smallest;\n"),
             ("README.md", "# Sophia\n"),
         ] {
             assert_eq!(complaint(path, text), None, "{path}: {text}");
@@ -97,13 +106,13 @@ mod tests {
 
     #[test]
     fn asks_for_headers() {
+        let large_root = "pub fn a() {}\n".repeat(21);
         for (path, text, line) in [
-            ("host/a/src/lib.rs", "pub fn a() {}\n", 1),
+            ("host/a/src/lib.rs", large_root.as_str(), 1),
             ("host/a/src/b.rs", "use x;\n\nmod c;\n", 3),
             ("host/a/src/b.rs", "pub(crate) mod c;\n", 1),
             ("host/a/src/b.rs", "use x;\n\npub struct B;\n", 3),
             ("host/a/src/b.rs", "/// Of the constant.\nconst N: u32 = 1;\n\nfn b() {}\n", 4),
-            ("host/a/src/b.rs", "impl<T> X for Y {}\n", 1),
         ] {
             assert_eq!(complaint(path, text).map(|c| c.0), Some(line), "{path}: {text}");
         }

@@ -3,19 +3,19 @@ use std::{ffi::OsString, path::Path, process::Command};
 use anyhow::{Context, Result, bail};
 
 use super::{Kind, Target, Toolchain, path_with_linkers, wasi_libc};
-use crate::command::Run as _;
+use crate::{command::Run as _, tools::apt_install};
 
 const RUSTC: &str = "/usr/bin/rustc";
 const CARGO: &str = "/usr/bin/cargo";
 
 /// The security archive's compiler follows the browsers' needs, so it is recent even on an old
 /// release; the plain `rustc` package of Debian 12 is too old for edition 2024.
-const INSTALL: [&str; 6] = ["apt-get", "install", "--yes", "rustc-web", "cargo-web", "rust-web-src"];
+const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 
 /// Debian's compiler, installed first where that needs no password.
 pub(super) fn toolchain(target: Target, cache: &Path) -> Result<Toolchain> {
     if let Err(missing) = is_complete() {
-        install().with_context(|| format!("{missing:#}"))?;
+        apt_install(&PACKAGES).with_context(|| format!("{missing:#}"))?;
         is_complete()?;
     }
     let mut env: Vec<(&str, OsString)> = vec![
@@ -47,15 +47,4 @@ fn is_complete() -> Result<()> {
         bail!("Debian's rustc is here without its cargo or its library's sources");
     }
     Ok(())
-}
-
-fn install() -> Result<()> {
-    let [apt, args @ ..] = INSTALL;
-    let by_hand = format!("run: sudo apt-get update && sudo {}", INSTALL.join(" "));
-    if !rustix::process::geteuid().is_root() || Command::new(apt).arg("--version").read().is_err() {
-        bail!("{by_hand}");
-    }
-    let mut apt_get = || Command::new(apt).env("DEBIAN_FRONTEND", "noninteractive").args(args).read();
-    eprintln!("  installing rustc-web, cargo-web and rust-web-src with apt");
-    apt_get().or_else(|_| Command::new(apt).arg("update").read().and_then(|_| apt_get())).map(drop).context(by_hand)
 }

@@ -1,0 +1,30 @@
+use anyhow::Result;
+
+use crate::{checkout::Checkout, command::Run as _, tools};
+
+/// The workspaces whose dependencies are shipped or run inside a guest.
+const MANIFESTS: [&str; 2] = ["Cargo.toml", "plugins/Cargo.toml"];
+
+/// Bans, licences and sources always; advisories where their database can be fetched.
+pub(super) fn run(checkout: &Checkout) -> Result<()> {
+    let program = tools::DENY.ensure(checkout)?;
+    let deny = |manifest: &str| {
+        let mut command = checkout.cargo_program(&program);
+        command.args(["--manifest-path", manifest, "--workspace", "--all-features"]);
+        command
+    };
+    let config = checkout.root.join("deny.toml");
+    let fetched = deny("Cargo.toml").args(["fetch", "--config"]).arg(&config).arg("db").read();
+    for manifest in MANIFESTS.into_iter().filter(|manifest| checkout.root.join(manifest).is_file()) {
+        deny(manifest).args(["check", "--config"]).arg(&config).args(["bans", "licenses", "sources"]).run()?;
+        if fetched.is_ok() {
+            deny(manifest).args(["check", "--disable-fetch", "--config"]).arg(&config).arg("advisories").run()?;
+        }
+    }
+    if let Err(error) = fetched {
+        let text = format!("{error:#}");
+        let why = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        eprintln!("  SKIPPED: advisories were not checked, their database cannot be reached ({})", why.trim());
+    }
+    Ok(())
+}
