@@ -154,14 +154,15 @@ impl WasiHttpHooks for EgressHooks {
 /// Egress' refusals in the words of `wasi:http`.
 fn to_wasi(error: &EgressError) -> Error {
     match error {
+        EgressError::MalformedUrl | EgressError::Scheme => Error::HttpRequestUriInvalid,
         EgressError::PrivateAddress { .. } => Error::DestinationIpProhibited,
-        EgressError::Resolve { .. } => Error::DnsError { rcode: None, info_code: None },
-        EgressError::Connect { .. } => Error::ConnectionRefused,
-        EgressError::Tls { .. } => Error::TlsCertificateError,
-        EgressError::TimedOut { .. } => Error::HttpResponseTimeout,
-        EgressError::RequestTooLarge { .. } => Error::HttpRequestBodySize(None),
-        EgressError::ResponseTooLarge { .. } => Error::HttpResponseBodySize(None),
-        EgressError::Broken { .. } => Error::HttpResponseIncomplete,
+        EgressError::Resolve(_) => Error::DnsError { rcode: None, info_code: None },
+        EgressError::Connect(_) => Error::ConnectionRefused,
+        EgressError::Tls(_) => Error::TlsCertificateError,
+        EgressError::TimedOut => Error::HttpResponseTimeout,
+        EgressError::RequestTooLarge => Error::HttpRequestBodySize(None),
+        EgressError::ResponseTooLarge => Error::HttpResponseBodySize(None),
+        EgressError::Broken(_) | EgressError::RequestBroken => Error::HttpResponseIncomplete,
         _ => Error::HttpRequestDenied,
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body_util::BodyExt;
-use sophia_domain::Limits;
+use sophia_domain::{Blame, Limits};
 use sophia_egress::{EgressError, InboundBody, Outbound, OutboundBody, Redirects, Rights};
 use wasmtime::{Result, component::Resource};
 
@@ -163,19 +163,15 @@ fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {
 fn refused(error: &EgressError) -> Error {
     let text = error.to_string();
     match error {
+        EgressError::TimedOut => Error::TimedOut,
+        EgressError::RequestTooLarge => Error::Exhausted("call".into()),
         EgressError::NotAllowed { .. }
         | EgressError::GuestAuthorisation { .. }
         | EgressError::UnknownCredential { .. }
         | EgressError::CredentialScope { .. }
         | EgressError::PrivateAddress { .. } => Error::Denied(text),
-        EgressError::TimedOut { .. } => Error::TimedOut,
-        EgressError::RequestTooLarge { .. } => Error::Exhausted("call".into()),
-        EgressError::Connect { .. }
-        | EgressError::Resolve { .. }
-        | EgressError::Tls { .. }
-        | EgressError::ResponseTooLarge { .. }
-        | EgressError::TooManyRedirects { .. }
-        | EgressError::Broken { .. } => Error::Upstream(UpstreamError { status: None, message: text }),
+        EgressError::Credential { .. } | EgressError::Injection { .. } => Error::Unavailable(text),
+        _ if error.blame() == Blame::Upstream => Error::Upstream(UpstreamError { status: None, message: text }),
         _ => Error::Invalid(text),
     }
 }
