@@ -49,9 +49,9 @@ pub enum Activate {
 /// plugin of 20 MB, with its compiled form, stays under 10 GB.
 const MAX_VERSIONS: i64 = 100;
 
-/// The third parameter picks one digest, or all where it is null.
+/// The third parameter picks one digest, or all where it is null; the fourth bounds how many.
 const SELECT: &str = "SELECT digest, semver, world, size_bytes, uploaded_at, manifest, surface_json, description_json
-    FROM versions WHERE tenant = ?1 AND plugin = ?2 AND (?3 IS NULL OR digest = ?3) ORDER BY id DESC";
+    FROM versions WHERE tenant = ?1 AND plugin = ?2 AND (?3 IS NULL OR digest = ?3) ORDER BY id DESC LIMIT ?4";
 
 #[derive(FromRow)]
 struct Raw {
@@ -88,13 +88,16 @@ impl Store {
 
     /// The versions of a plugin, newest first.
     pub async fn versions(&self, tenant: &TenantId, plugin: &PluginName) -> Result<Vec<VersionRow>, StoreError> {
-        let rows: Vec<Raw> = sqlx::query_as(SELECT)
-            .bind(tenant.as_str())
-            .bind(plugin.as_str())
-            .bind(None::<String>)
-            .fetch_all(self.pool())
-            .await?;
-        rows.into_iter().map(VersionRow::try_from).collect()
+        self.select(tenant, plugin, None, MAX_VERSIONS.saturating_add(1)).await
+    }
+
+    /// The newest version of a plugin.
+    pub async fn newest_version(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginName,
+    ) -> Result<Option<VersionRow>, StoreError> {
+        Ok(self.select(tenant, plugin, None, 1).await?.pop())
     }
 
     /// One version of a plugin.
@@ -104,13 +107,24 @@ impl Store {
         plugin: &PluginName,
         digest: &Digest,
     ) -> Result<Option<VersionRow>, StoreError> {
-        let row: Option<Raw> = sqlx::query_as(SELECT)
+        Ok(self.select(tenant, plugin, Some(digest), 1).await?.pop())
+    }
+
+    async fn select(
+        &self,
+        tenant: &TenantId,
+        plugin: &PluginName,
+        digest: Option<&Digest>,
+        limit: i64,
+    ) -> Result<Vec<VersionRow>, StoreError> {
+        let rows: Vec<Raw> = sqlx::query_as(SELECT)
             .bind(tenant.as_str())
             .bind(plugin.as_str())
-            .bind(digest.hex())
-            .fetch_optional(self.pool())
+            .bind(digest.map(Digest::hex))
+            .bind(limit)
+            .fetch_all(self.pool())
             .await?;
-        row.map(VersionRow::try_from).transpose()
+        rows.into_iter().map(VersionRow::try_from).collect()
     }
 }
 

@@ -1,0 +1,140 @@
+use sophia_domain::{Digest, Problem};
+use sophia_sandbox::{CompileError, LoadError};
+use sophia_store::StoreError;
+
+/// Why the registry refused or failed. Uploads have [`UploadError`](crate::UploadError).
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// No plugin has this name.
+    #[error("there is no such plugin")]
+    UnknownPlugin,
+    /// The plugin has no version with this digest.
+    #[error("the plugin has no version {0}")]
+    UnknownVersion(Digest),
+    /// There is no version to go back to.
+    #[error("no other version was active before")]
+    NothingBefore,
+    /// The version has undecided asks.
+    #[error("the version {0} is pending")]
+    Pending(Digest),
+    /// A grant names what the version does not ask for.
+    #[error("the version does not ask for that")]
+    UnknownAsk(String),
+    /// No connection has this name.
+    #[error("there is no such connection")]
+    UnknownConnection,
+    /// A connection binds what the manifest does not have.
+    #[error("the manifest has no such credential or signature")]
+    UnknownCredential {
+        /// What was bound.
+        given: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A configuration key that cannot be one.
+    #[error("not a configuration key")]
+    ConfigKey(String),
+    /// More configuration than a connection may have.
+    #[error("the configuration is too large")]
+    ConfigTooLarge,
+    /// The kept component is gone.
+    #[error("the component {0} is missing from the store")]
+    Lost(Digest),
+    /// A row that this release does not understand.
+    #[error("the {what} of {digest} cannot be read")]
+    Unreadable {
+        /// Of which version.
+        digest: Digest,
+        /// Which part of it.
+        what: &'static str,
+    },
+    /// The kept component could not be compiled again.
+    #[error("the component could not be compiled again")]
+    Compile(#[from] CompileError),
+    /// The kept component could not be loaded.
+    #[error("the component could not be loaded")]
+    Load(#[from] LoadError),
+    /// The store failed. Nothing was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The node is going down, or the work was lost to a defect.
+    #[error("the change was not carried out")]
+    Abandoned,
+}
+
+impl RegistryError {
+    /// The public answer: what was wrong and what to do.
+    pub fn problem(&self) -> Problem {
+        match self {
+            Self::UnknownPlugin => Problem::caller(
+                404,
+                "unknown-plugin",
+                "No plugin has this name",
+                "List the plugins with `sophia plugin list`, or upload it.",
+            ),
+            Self::UnknownVersion(digest) => Problem::caller(
+                404,
+                "unknown-version",
+                "The plugin has no such version",
+                format!("{digest} is not kept. List what is with `sophia plugin versions`."),
+            ),
+            Self::NothingBefore => Problem::caller(
+                409,
+                "nothing-to-roll-back-to",
+                "No other version was active before",
+                "Name a version with `to`, or upload one.",
+            ),
+            Self::Pending(digest) => Problem::caller(
+                409,
+                "version-pending",
+                "The version has undecided asks",
+                format!("Decide on what {digest} asks for with `sophia plugin grant`."),
+            ),
+            Self::UnknownAsk(ask) => Problem::caller(
+                422,
+                "unknown-ask",
+                "The version does not ask for this",
+                format!("`{ask}` is not among its asks. They are listed at `GET /v1/plugins/{{name}}/grants`."),
+            ),
+            Self::UnknownConnection => Problem::caller(
+                404,
+                "unknown-connection",
+                "No connection has this name",
+                "List the connections with `sophia connection list`, or make it with `sophia connection set`.",
+            ),
+            Self::UnknownCredential { given, known } => Problem::caller(
+                422,
+                "unknown-credential",
+                "The manifest has no such credential or signature",
+                match known.is_empty() {
+                    true => format!("`{given}` cannot be bound: the plugin asks for no secrets."),
+                    false => format!("`{given}` cannot be bound. The plugin asks for: {}.", known.join(", ")),
+                },
+            ),
+            Self::ConfigKey(key) => Problem::caller(
+                422,
+                "invalid-configuration",
+                "Not a configuration key",
+                format!("`{key}`: use 1 to 128 of a-z, A-Z, 0-9, `.`, `-` and `_`."),
+            ),
+            Self::ConfigTooLarge => Problem::caller(
+                422,
+                "invalid-configuration",
+                "The configuration is too large",
+                "A connection holds up to 64 keys, each value up to 8 KiB.",
+            ),
+            Self::Lost(_) | Self::Unreadable { .. } | Self::Compile(_) | Self::Load(_) => Problem::host(
+                500,
+                "version-unusable",
+                "The kept version cannot be used any more",
+                "Upload it again. The node's log has the cause.",
+            ),
+            Self::Store(_) | Self::Abandoned => Problem::host(
+                500,
+                "store",
+                "The node could not keep the change",
+                "Nothing was changed; try again. The node's log has the cause.",
+            ),
+        }
+    }
+}
