@@ -89,6 +89,15 @@ macro_rules! connector {
         const _: () = {
             type Exported = $crate::shell::Shell<$plugin>;
             $crate::bindings::connector::export_connector!(Exported with_types_in $crate::bindings::connector);
+            $crate::__getrandom!();
         };
     };
+}
+
+/// Without its flag, getrandom does not look for anything.
+#[cfg(not(all(target_family = "wasm", getrandom_backend = "custom")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __getrandom {
+    () => {};
 }

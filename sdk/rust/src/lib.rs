@@ -20,12 +20,15 @@
 #[cfg(target_family = "wasm")]
 mod allocator;
 #[doc(hidden)]
-#[expect(unsafe_code, missing_docs, reason = "generated")]
+#[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 pub mod bindings;
 pub mod config;
 mod connector;
 mod description;
 mod error;
+#[doc(hidden)]
+#[cfg(all(target_family = "wasm", getrandom_backend = "custom"))]
+pub mod getrandom;
 pub mod http;
 mod json;
 pub mod log;

@@ -1,8 +1,8 @@
 //! Randomness from the host: cryptographically secure, and recorded in a run.
 //!
 //! Crates that use `getrandom` (0.2, 0.3 and 0.4, so `rand`, `uuid`, `ahash` and most others) get
-//! theirs from here. For 0.3 and 0.4 the build says `--cfg getrandom_backend="custom"`, which
-//! `sophia plugin build` does; 0.2 takes its `custom` feature, which this crate turns on.
+//! theirs from here, in a connector that is built with `--cfg getrandom_backend="custom"`, as
+//! `sophia plugin build` does. A policy is pure: there, getrandom does not link.
 
 use crate::bindings::connector::sophia::plugin::random;
 
@@ -17,38 +17,7 @@ pub fn bytes(count: u32) -> Vec<u8> {
 /// Fills a buffer with fresh random bytes.
 pub fn fill(buffer: &mut [u8]) {
     for chunk in buffer.chunks_mut(MAX_AT_ONCE) {
+        // Fits: at most 65,536.
         chunk.copy_from_slice(&random::bytes(chunk.len() as u32));
-    }
-}
-
-#[cfg(target_family = "wasm")]
-mod getrandom {
-    //! The names under which each line of getrandom looks for its backend.
-    #![expect(unsafe_code, reason = "symbols that getrandom links to")]
-
-    use super::fill;
-
-    getrandom_02::register_custom_getrandom!(fill_02);
-
-    fn fill_02(buffer: &mut [u8]) -> Result<(), getrandom_02::Error> {
-        fill(buffer);
-        Ok(())
-    }
-
-    /// For 0.3 and 0.4, which agree on the name and on the error's shape, as getrandom documents:
-    /// <https://docs.rs/getrandom/0.4/getrandom/#custom-backend>.
-    ///
-    /// # Safety
-    /// `buffer` must be valid for writes of `len` bytes, which is getrandom's promise.
-    #[cfg(getrandom_backend = "custom")]
-    #[unsafe(no_mangle)]
-    unsafe extern "Rust" fn __getrandom_v03_custom(buffer: *mut u8, len: usize) -> Result<(), getrandom_04::Error> {
-        // SAFETY: valid for writes as above. Zeroed first, since it may be uninitialised.
-        let buffer = unsafe {
-            buffer.write_bytes(0, len);
-            std::slice::from_raw_parts_mut(buffer, len)
-        };
-        fill(buffer);
-        Ok(())
     }
 }
