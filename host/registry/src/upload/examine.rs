@@ -21,7 +21,7 @@ impl Registry {
         part: Option<String>,
         steps: &mut Steps,
     ) -> Result<Examined, UploadError> {
-        let surface = self.inspect(received).await?;
+        let surface = self.read_surface(received).await?;
         steps.done(Step::Validate);
         steps.done_with(Step::World, surface.world.as_str());
         let (manifest, text) = read_manifest(name, &surface, part)?;
@@ -34,7 +34,7 @@ impl Registry {
         Ok(Examined { manifest, text, surface })
     }
 
-    async fn inspect(&self, received: &Received) -> Result<Surface, UploadError> {
+    async fn read_surface(&self, received: &Received) -> Result<Surface, UploadError> {
         // Bounds how many components are in memory.
         let _permit = self.0.compiles.acquire().await;
         let path = received.file.path().to_owned();

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use sophia_domain::{Digest, PluginName, RequestId, TenantId};
+use sophia_domain::{Digest, PluginName, TenantId};
 use sophia_sandbox::{Description, Program, SealedAot};
 use sophia_store::NewVersion;
 use tempfile::NamedTempFile;
@@ -35,7 +35,7 @@ impl Registry {
         steps.done(Step::Compile);
         let program = Arc::new(self.0.sandbox.load(aot.clone(), &surface).await?);
         steps.done(Step::Link);
-        let description = describe(&program, tenant, name, &received.digest).await?;
+        let description = describe(&program, tenant, name).await?;
         steps.done(Step::Describe);
         let row = NewVersion {
             digest: received.digest,
@@ -60,17 +60,13 @@ impl Registry {
     }
 }
 
-/// What the plugin offers. It is the same for the same version, so the request that its log lines
-/// name is the version: the first half of its digest.
+/// What the plugin offers, checked before it is believed.
 async fn describe(
     program: &Program,
     tenant: &TenantId,
     name: &PluginName,
-    digest: &Digest,
 ) -> Result<Option<Description>, UploadError> {
-    let half = digest.as_bytes().first_chunk().copied().unwrap_or_default();
-    let id = RequestId::from_bits(u128::from_be_bytes(half));
-    let said = program.describe(tenant.clone(), name.clone(), id).await.map_err(UploadError::Describe)?;
+    let said = program.describe(tenant.clone(), name.clone()).await.map_err(UploadError::Describe)?;
     if let Some(said) = &said {
         offer::check(said)?;
     }
