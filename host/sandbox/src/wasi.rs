@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use sophia_egress::{BoxError, Egress, EgressError, Outbound, OutboundBody, Redirects, Rights};
 use sophia_domain::Limits;
 use tokio::io::AsyncWrite;
+use tracing::Instrument;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{
     WasiCtx, WasiCtxView, WasiView,
@@ -142,12 +143,14 @@ impl WasiHttpHooks for EgressHooks {
         }
         let outbound = self.outbound(request, options);
         let (egress, rights) = (self.egress.clone(), self.rights.clone());
-        Box::new(async move {
+        let span = tracing::info_span!("host_call", otel.name = "wasi:http");
+        let exchange = async move {
             let response = egress.send(&rights, outbound).await.map_err(|error| to_wasi(&error))?;
             let response = response.map(|body| body.map_err(|error| to_wasi(&error)).boxed_unsync());
             let nothing_left: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
             Ok((response, nothing_left))
-        })
+        };
+        Box::new(exchange.instrument(span))
     }
 }
 

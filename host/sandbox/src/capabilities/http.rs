@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body_util::BodyExt;
 use sophia_domain::{Blame, Limits};
 use sophia_egress::{EgressError, InboundBody, Outbound, OutboundBody, Redirects, Rights};
+use tracing::{Instrument, Span};
 use wasmtime::{Result, component::Resource};
 
 use crate::{
@@ -28,7 +29,7 @@ pub struct BodyStream(Option<InboundBody>);
 impl Host for Guest {
     async fn send(&mut self, request: Request) -> Result<Result<Response, Error>> {
         self.host_call()?;
-        Ok(self.exit().exchange(request).await)
+        Ok(self.exit().exchange(request).instrument(span("http.send")).await)
     }
 
     async fn send_all(&mut self, requests: Vec<Request>) -> Result<Vec<Result<Response, Error>>> {
@@ -37,12 +38,12 @@ impl Host for Guest {
         }
         let exit = self.exit();
         let all = requests.into_iter().enumerate().map(|(index, request)| exit.exchange_nth(index, request));
-        Ok(futures::future::join_all(all).await)
+        Ok(futures::future::join_all(all).instrument(span("http.send-all")).await)
     }
 
     async fn open(&mut self, request: Request) -> Result<Result<StreamedResponse, Error>> {
         self.host_call()?;
-        let response = match self.exit().begin(request).await {
+        let response = match self.exit().begin(request).instrument(span("http.open")).await {
             Ok(response) => response,
             Err(error) => return Ok(Err(error)),
         };
@@ -138,6 +139,11 @@ impl Exit {
             traceparent: self.traceparent.clone(),
         })
     }
+}
+
+/// A host call's span: between the plugin's call and egress' exchange.
+fn span(function: &'static str) -> Span {
+    tracing::info_span!("host_call", otel.name = function)
 }
 
 fn header_map(headers: Vec<(String, String)>) -> Result<HeaderMap, Error> {

@@ -4,6 +4,7 @@ use std::{future::Future, pin::Pin, task::Poll};
 
 use sophia_domain::{Fault, LimitKind};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 use wasmtime::{Store, StoreContextMut};
 use wasmtime_wasi_http::{
     WasiBody, WasiHttpView,
@@ -40,7 +41,7 @@ impl Program {
         match first(&mut work, &mut head).await {
             First::Head(head) => {
                 // The guest goes on behind the body, and ends with it.
-                let guest = GuestTask(tokio::spawn(async move { finish(work.await) }));
+                let guest = GuestTask(tokio::spawn(async move { finish(work.await) }.in_current_span()));
                 (answer(head, response_limit, Some(guest)), Spent::default())
             }
             First::Done((Ok(()), spent)) => match head.try_recv() {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use http_body_util::BodyExt;
 use sophia_domain::{Fault, LimitKind};
 use tokio::sync::oneshot;
+use tracing::Instrument;
 use wasmtime::{Store, StoreContextMut, component::Accessor};
 use wasmtime_wasi_http::{
     Error, WasiBody, WasiHttpView,
@@ -38,7 +39,7 @@ impl Program {
         let limit = call.limits.response.0;
         let store = Guest::store(&self.engines, self.pre.engine(), call);
         let (sender, head) = oneshot::channel();
-        let guest = GuestTask(tokio::spawn(run(pre.clone(), store, request, sender)));
+        let guest = GuestTask(tokio::spawn(run(pre.clone(), store, request, sender).in_current_span()));
         let answer = match head.await {
             Ok(Ok(response)) => Ok(response.map(|body| EndpointBody::new(body, limit, Some(guest)))),
             Ok(Err(fault)) => Err(fault),
