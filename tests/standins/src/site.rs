@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures::StreamExt;
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::{
@@ -46,7 +47,7 @@ pub enum Tls {
     /// Plain HTTP.
     Off,
     /// With a certificate; see [`crate::Authority::server_config`].
-    On(rustls::ServerConfig),
+    On(Arc<rustls::ServerConfig>),
 }
 
 /// One request as it arrived, and what it was answered with.
@@ -83,7 +84,6 @@ pub enum Answer {
     Stall,
 }
 
-
 type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 type Handler = Arc<dyn Fn(Seen) -> Answering + Send + Sync>;
 type Body = BoxBody<Bytes, io::Error>;
@@ -106,7 +106,7 @@ impl Site {
         let seen = Arc::default();
         let tls = match tls {
             Tls::Off => None,
-            Tls::On(config) => Some(TlsAcceptor::from(Arc::new(config))),
+            Tls::On(config) => Some(TlsAcceptor::from(config)),
         };
         let handler: Handler = Arc::new(move |request| Box::pin(handler(request)));
         let accepting = tokio::spawn(accept(listener, tls, handler, Arc::clone(&seen)));
@@ -189,9 +189,13 @@ fn halved(mut response: Response<Bytes>) -> Response<Body> {
     let length = response.body().len();
     response.headers_mut().insert(http::header::CONTENT_LENGTH, length.into());
     response.map(|body| {
-        let half = Ok(Frame::data(body.slice(..length / 2)));
-        let broken = Err(io::Error::from(io::ErrorKind::ConnectionReset));
-        BodyExt::boxed(StreamBody::new(futures::stream::iter([half, broken])))
+        let half = body.slice(..length / 2);
+        let pieces = futures::stream::once(async { Ok(Frame::data(half)) }).chain(futures::stream::once(async {
+            // One turn for hyper to send what it has: an error right behind would take the head with it.
+            tokio::task::yield_now().await;
+            Err(io::Error::from(io::ErrorKind::ConnectionReset))
+        }));
+        BodyExt::boxed(StreamBody::new(pieces))
     })
 }
 

@@ -1,0 +1,133 @@
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    filter::{Condition, Filter, Group, compare},
+    portal::{Kind, Portal, Record},
+    refusal::Refusal,
+};
+
+// docs/api-reference/search/guide#limits: "The maximum number of supported objects per page is
+// 200", "A query can contain a maximum of 3,000 characters", "The search endpoints are limited to
+// 10,000 total results for any given query. Attempting to page beyond 10,000 will result in a 400
+// error", "a maximum of five filterGroups with up to six filters in each group, with a maximum of
+// 18 filters in total". The default page is 10.
+const MAX_PAGE: usize = 200;
+const DEFAULT_PAGE: usize = 10;
+const MAX_RESULTS: usize = 10_000;
+const MAX_QUERY_CHARS: usize = 3_000;
+const MAX_GROUPS: usize = 5;
+const MAX_FILTERS_IN_GROUP: usize = 6;
+const MAX_FILTERS: usize = 18;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Query {
+    #[serde(default)]
+    filter_groups: Vec<Group>,
+    #[serde(default)]
+    sorts: Vec<Value>,
+    #[serde(default)]
+    properties: Vec<String>,
+    limit: Option<usize>,
+    after: Option<Value>,
+}
+
+struct Order {
+    property: String,
+    descending: bool,
+}
+
+/// Answers `POST /crm/v3/objects/{kind}/search`.
+pub(super) fn search(kind: Kind, body: &[u8], portal: &Portal) -> Result<Value, Refusal> {
+    let query = parse(body)?;
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE);
+    let after = query.after()?;
+    if limit > MAX_PAGE {
+        return Err(Refusal::invalid(format!("limit {limit} is over the maximum of {MAX_PAGE}")));
+    }
+    if after + limit > MAX_RESULTS {
+        return Err(Refusal::invalid(format!("paging beyond {MAX_RESULTS} results is not supported")));
+    }
+    let groups = query.conditions()?;
+    let order = query.order()?;
+    let mut found: Vec<&Record> = portal.records(kind).filter(|record| matches(kind, record, &groups)).collect();
+    found.sort_by(|a, b| order.compare(kind, a, b));
+    let page: Vec<Value> = found.iter().skip(after).take(limit).map(|r| r.shown(kind, &query.properties)).collect();
+    let mut answer = json!({"total": found.len(), "results": page});
+    // HubSpot offers the next page even where it will refuse it: a reader must count for itself.
+    if after + limit < found.len()
+        && let Some(answer) = answer.as_object_mut()
+    {
+        answer.insert("paging".into(), json!({"next": {"after": (after + limit).to_string()}}));
+    }
+    Ok(answer)
+}
+
+fn parse(body: &[u8]) -> Result<Query, Refusal> {
+    let text = std::str::from_utf8(body).map_err(|_| Refusal::invalid("Invalid input JSON"))?;
+    if text.chars().count() > MAX_QUERY_CHARS {
+        return Err(Refusal::invalid(format!("a query can contain a maximum of {MAX_QUERY_CHARS} characters")));
+    }
+    serde_json::from_str(text).map_err(|e| Refusal::invalid(format!("Invalid input JSON: {e}")))
+}
+
+impl Query {
+    /// `after` is a number, as text or as it is.
+    fn after(&self) -> Result<usize, Refusal> {
+        match &self.after {
+            None | Some(Value::Null) => Some(0),
+            Some(Value::String(text)) => text.parse().ok(),
+            Some(value) => value.as_u64().and_then(|n| usize::try_from(n).ok()),
+        }
+        .ok_or_else(|| Refusal::invalid("after must be an integer"))
+    }
+
+    fn conditions(&self) -> Result<Vec<Vec<Condition>>, Refusal> {
+        let filters: usize = self.filter_groups.iter().map(|group| group.filters.len()).sum();
+        let widest = self.filter_groups.iter().map(|group| group.filters.len()).max().unwrap_or(0);
+        if self.filter_groups.len() > MAX_GROUPS || widest > MAX_FILTERS_IN_GROUP || filters > MAX_FILTERS {
+            return Err(Refusal::invalid(format!(
+                "at most {MAX_GROUPS} filterGroups, {MAX_FILTERS_IN_GROUP} filters in each and {MAX_FILTERS} in all"
+            )));
+        }
+        self.filter_groups.iter().map(|group| group.filters.iter().map(Filter::parse).collect()).collect()
+    }
+
+    /// "Despite `sorts` is an array, currently only one sort parameter is supported"
+    /// (<https://github.com/HubSpot/hubspot-api-nodejs>, README, CRM search).
+    fn order(&self) -> Result<Order, Refusal> {
+        match self.sorts.as_slice() {
+            [] => Ok(Order { property: "createdate".into(), descending: false }),
+            [Value::String(name)] => Ok(match name.strip_prefix('-') {
+                Some(name) => Order { property: name.into(), descending: true },
+                None => Order { property: name.clone(), descending: false },
+            }),
+            [Value::Object(sort)] => Ok(Order {
+                property: sort.get("propertyName").and_then(Value::as_str).unwrap_or("createdate").into(),
+                descending: sort.get("direction").and_then(Value::as_str) == Some("DESCENDING"),
+            }),
+            _ => Err(Refusal::invalid("only one sort is supported")),
+        }
+    }
+}
+
+impl Order {
+    /// Ties come in an order of their own, the same for each page and unlike that of ids: HubSpot
+    /// promises none.
+    fn compare(&self, kind: Kind, a: &Record, b: &Record) -> std::cmp::Ordering {
+        let value = |record: &Record| record.property(kind, &self.property).unwrap_or_default();
+        let by_value = compare(&value(a), &value(b));
+        let by_value = if self.descending { by_value.reverse() } else { by_value };
+        by_value.then_with(|| scattered(a.id).cmp(&scattered(b.id)))
+    }
+}
+
+/// A fixed shuffle of ids: Fibonacci hashing, Knuth, The Art of Computer Programming, vol. 3, 6.4.
+fn scattered(id: u64) -> u64 {
+    id.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn matches(kind: Kind, record: &Record, groups: &[Vec<Condition>]) -> bool {
+    groups.is_empty() || groups.iter().any(|group| group.iter().all(|condition| condition.holds(kind, record)))
+}
