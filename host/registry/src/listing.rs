@@ -187,17 +187,20 @@ impl Registry {
             None => None,
         };
         let grants = Grants::from_rows(self.0.store.grants(tenant, name).await?);
-        let latest = Version::read(tenant, name, &newest)?;
-        let is_pending = plugin.active != Some(latest.digest) && !grants.settle(&latest.manifest);
+        // A version that this release cannot read is listed all the same; it cannot be granted.
+        let latest = Version::read(tenant, name, &newest).ok();
+        let is_pending = |latest: &Version| plugin.active != Some(latest.digest) && !grants.settle(&latest.manifest);
         let shown = active.unwrap_or(newest);
+        let digest = shown.version.digest;
+        let semver = shown.version.semver.parse().map_err(|_| RegistryError::Unreadable { digest, what: "version" })?;
         Ok(Some(PluginEntry {
             name: name.clone(),
             world: shown.version.world,
             state: self.state_of(plugin),
-            digest: shown.version.digest,
-            version: Version::read(tenant, name, &shown)?.semver,
+            digest,
+            version: semver,
             uploaded_at: shown.uploaded_at,
-            pending: is_pending.then_some(latest.digest),
+            pending: latest.filter(is_pending).map(|latest| latest.digest),
             reason: self.live().failure(name.as_str()).map(str::to_owned),
         }))
     }
