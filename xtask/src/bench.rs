@@ -87,7 +87,10 @@ const FIGURES: [(&str, Measure); 6] = [
 
 pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<()> {
     for name in &args.names {
-        ensure!(FIGURES.iter().any(|(known, _)| known == name), "there is no figure `{name}`: see `cargo xtask bench --help`");
+        ensure!(
+            FIGURES.iter().any(|(known, _)| known == name),
+            "there is no figure `{name}`: see `cargo xtask bench --help`"
+        );
     }
     let bench = Bench::new(checkout, args.quick)?;
     for (name, measure) in FIGURES {
@@ -107,7 +110,10 @@ impl Bench {
         ensure!(n_cores >= 2, "the server and the load need a core each; here is {n_cores}");
         load::ensure_wrk()?;
         step("build the host and the yardstick", || {
-            checkout.cargo().args(["build", "--release", "--locked", "--package", "sophia", "--package", "bare-hyper"]).run()
+            checkout
+                .cargo()
+                .args(["build", "--release", "--locked", "--package", "sophia", "--package", "bare-hyper"])
+                .run()
         })?;
         let guests = Guests::new(checkout, ["hello", "echo"].map(str::to_owned).to_vec());
         guests.build_all()?;

@@ -44,7 +44,11 @@ const STEPS: [Step; 10] = [
     Step { name: "build", what: "the release binary", run: build },
     Step { name: "guests", what: "plugins and test guests, in every language", run: guests },
     Step { name: "native", what: "the guests' own logic, natively", run: test::natively },
-    Step { name: "rootfs", what: "the binary in the image's root, with the machine's memory: uploads and calls", run: in_rootfs },
+    Step {
+        name: "rootfs",
+        what: "the binary in the image's root, with the machine's memory: uploads and calls",
+        run: in_rootfs,
+    },
     Step { name: "test", what: "every test of the host, end to end", run: nextest },
 ];
 

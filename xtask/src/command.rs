@@ -16,7 +16,8 @@ impl Run for Command {
     fn run(&mut self) -> Result<()> {
         eprintln!("  $ {}", shown(self));
         // stdout is kept for what xtask itself answers, such as `--json`.
-        let status = self.stdout(std::io::stderr()).status().with_context(|| format!("cannot start {}", shown(self)))?;
+        let status =
+            self.stdout(std::io::stderr()).status().with_context(|| format!("cannot start {}", shown(self)))?;
         if !status.success() {
             bail!("`{}` failed ({status})", shown(self));
         }
@@ -28,8 +29,7 @@ impl Run for Command {
     }
 
     fn read(&mut self) -> Result<String> {
-        let output =
-            self.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", shown(self)))?;
+        let output = self.stdin(Stdio::null()).output().with_context(|| format!("cannot start {}", shown(self)))?;
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         if !output.status.success() {
             let stderr = String::from_utf8_lossy(&output.stderr);
@@ -45,6 +45,10 @@ pub(crate) fn shown(command: &Command) -> String {
     let name = program.rsplit('/').next().unwrap_or(&program).to_owned();
     command.get_args().fold(name, |line, arg| {
         let arg = arg.to_string_lossy();
-        if arg.is_empty() || arg.contains([' ', '"', '*', '{']) { format!("{line} '{arg}'") } else { format!("{line} {arg}") }
+        if arg.is_empty() || arg.contains([' ', '"', '*', '{']) {
+            format!("{line} '{arg}'")
+        } else {
+            format!("{line} {arg}")
+        }
     })
 }

@@ -3,8 +3,8 @@
 //! Everything lands in `$CARGO_TARGET_DIR/guests/{name}.wasm`; nothing built is checked in. A guest
 //! whose sources did not change is not built again, so a second run takes well under a second.
 
-mod apt;
-mod embed;
+pub(crate) mod apt;
+pub(crate) mod embed;
 mod js;
 mod python;
 mod rust;
@@ -94,7 +94,10 @@ impl Guests {
         js::build(self)?;
         python::build(self)?;
         for name in &self.only {
-            ensure!(self.path(name).is_file() || self.list, "there is no guest `{name}`: see `cargo xtask guests --list`");
+            ensure!(
+                self.path(name).is_file() || self.list,
+                "there is no guest `{name}`: see `cargo xtask guests --list`"
+            );
         }
         Ok(())
     }

@@ -135,10 +135,12 @@ impl Answer {
         self.json()
     }
 
-    /// The problem document, where the status is this one.
-    pub(crate) fn refused(&self, status: u16) -> Result<Value> {
-        ensure!(self.status == status, "expected {status}, got {} {}", self.status, String::from_utf8_lossy(&self.body));
-        self.json()
+    /// The problem document, where the status says that something was refused.
+    pub(crate) fn problem(&self) -> Result<Value> {
+        ensure!(self.status >= 400, "expected a refusal, got {} {}", self.status, String::from_utf8_lossy(&self.body));
+        let problem = self.json()?;
+        ensure!(problem["status"] == self.status, "the answer is no problem document: {problem}");
+        Ok(problem)
     }
 
     fn json(&self) -> Result<Value> {

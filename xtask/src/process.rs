@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
@@ -51,13 +52,18 @@ impl Processes {
         let stderr = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         // An open stdin is how a child notices that this process was killed.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+        // Out of the terminal's group: Ctrl-C reaches this process, which passes it on once. A node
+        // that is told twice does not drain.
+        command.process_group(0);
         let mut child = command.spawn().with_context(|| format!("cannot start {}", shown(&command)))?;
         self.running().push(Pid::from_child(&child));
         let stdout = child.stdout.take().context("a piped stdout is there")?;
         let (sender, lines) = mpsc::channel();
         // Ends with the child's stdout; a line that nobody wants is read all the same, so that
         // the child never waits for a full pipe.
-        thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| _ = sender.send(line)));
+        thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| _ = sender.send(line))
+        });
         Ok(Running { child, lines, log, processes: self.clone() })
     }
 
@@ -99,7 +105,9 @@ impl Running {
                         return Ok(rest.trim().to_owned());
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => bail!("it did not say `{start}` within {within:?}{}", self.last_words()),
+                Err(RecvTimeoutError::Timeout) => {
+                    bail!("it did not say `{start}` within {within:?}{}", self.last_words())
+                }
                 Err(RecvTimeoutError::Disconnected) => bail!("it ended without saying `{start}`{}", self.last_words()),
             }
         }
@@ -117,7 +125,7 @@ impl Running {
 
     fn end(&mut self) -> Result<std::process::ExitStatus> {
         let pid = self.pid();
-        if self.child.try_wait()?.is_none() {
+        if self.child.try_wait()?.is_none() && !self.processes.is_interrupted() {
             let _ = kill_process(pid, Signal::TERM);
         }
         let deadline = Instant::now() + PATIENCE;

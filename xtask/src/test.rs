@@ -4,13 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{
-    checkout::Checkout,
-    command::Run as _,
-    guests::Guests,
-    step::step,
-    tools,
-};
+use crate::{checkout::Checkout, command::Run as _, guests::Guests, step::step, tools};
 
 /// What people say to `cargo xtask test` and `cargo xtask soak`.
 #[derive(Debug, Default, clap::Args)]

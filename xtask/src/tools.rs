@@ -1,6 +1,6 @@
 use std::{path::PathBuf, process::Command};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 
 use crate::{checkout::Checkout, command::Run as _, step::step};
 
@@ -34,17 +34,4 @@ impl Tool {
         ensure!(cached.is_file(), "cargo install left no {}", cached.display());
         Ok(cached)
     }
-}
-
-/// Installs Debian packages where that needs no password; otherwise names the command to type.
-pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
-    let names = packages.join(" ");
-    let by_hand = format!("run: sudo apt-get update && sudo apt-get install --yes {names}");
-    if !rustix::process::geteuid().is_root() || Command::new("apt-get").arg("--version").read().is_err() {
-        bail!("{by_hand}");
-    }
-    eprintln!("  installing {names} with apt");
-    let apt = |args: &[&str]| Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args).read();
-    let install = || apt(&[&["install", "--yes"], packages].concat());
-    install().or_else(|_| apt(&["update"]).and_then(|_| install())).map(drop).context(by_hand)
 }

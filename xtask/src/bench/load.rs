@@ -5,8 +5,8 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     checkout::Checkout,
     command::Run as _,
+    guests::apt,
     process::{Processes, Running},
-    tools,
 };
 
 /// The core of whatever is measured, and that of the load.
@@ -44,7 +44,7 @@ pub(super) fn ensure_wrk() -> Result<()> {
     if Command::new("wrk").output().is_ok() {
         return Ok(());
     }
-    tools::apt_install(&["wrk"])
+    apt::install(&["wrk"])
 }
 
 impl Load {
@@ -61,7 +61,12 @@ impl Load {
     }
 
     /// The same load on a bare hyper that gives the same answer, on the server's core.
-    pub(super) fn of_bare_hyper(&self, checkout: &Checkout, processes: &Processes, scratch: &Path) -> Result<(Self, Running)> {
+    pub(super) fn of_bare_hyper(
+        &self,
+        checkout: &Checkout,
+        processes: &Processes,
+        scratch: &Path,
+    ) -> Result<(Self, Running)> {
         let mut command = Command::new("taskset");
         command.args(["--cpu-list", SERVER_CORE]).arg(checkout.release("bare-hyper")).arg(&self.answer);
         let running = processes.start(command, scratch.join("bare-hyper.log"))?;

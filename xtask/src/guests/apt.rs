@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use crate::command::Run as _;
 
 /// Installs packages where that needs no password; elsewhere fails with the command to type.
-pub(super) fn install(packages: &[&str]) -> Result<()> {
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let packages_shown = packages.join(" ");
     let by_hand = format!("run: sudo apt-get update && sudo apt-get install --yes {packages_shown}");
     if !rustix::process::geteuid().is_root() || Command::new("apt-get").arg("--version").read().is_err() {

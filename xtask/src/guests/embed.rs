@@ -20,8 +20,8 @@ pub(super) fn append(manifest: &Path, component: &Path) -> Result<()> {
     file.write_all(&custom_section(SECTION, &text)?).with_context(|| format!("cannot write {}", component.display()))
 }
 
-/// WebAssembly core specification 5.5.3: id, size, then the name with its length, then the bytes.
-fn custom_section(name: &str, payload: &[u8]) -> Result<Vec<u8>> {
+/// A section that an engine passes over. WebAssembly core specification 5.5.3: id, size, then the name with its length, then the bytes.
+pub(crate) fn custom_section(name: &str, payload: &[u8]) -> Result<Vec<u8>> {
     let name_size = leb128(name.len())?;
     let size = leb128(name_size.len() + name.len() + payload.len())?;
     Ok([&[CUSTOM], size.as_slice(), &name_size, name.as_bytes(), payload].concat())

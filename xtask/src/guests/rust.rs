@@ -29,7 +29,13 @@ pub(crate) fn build(guests: &Guests) -> Result<()> {
 fn build_one(guests: &Guests, folder: &Path) -> Result<()> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let mut sources = vec![folder.to_owned()];
-    sources.extend(SHARED.into_iter().chain(lock_of(folder)).map(PathBuf::from).filter(|path| guests.checkout.root.join(path).exists()));
+    sources.extend(
+        SHARED
+            .into_iter()
+            .chain(lock_of(folder))
+            .map(PathBuf::from)
+            .filter(|path| guests.checkout.root.join(path).exists()),
+    );
     guests.make(&Guest { name: &name, sources: &sources }, |out| {
         guests.checkout.cargo().args(["build", "--release", "--locked", "--package", "sophia"]).run()?;
         let mut command = Command::new(guests.checkout.sophia());

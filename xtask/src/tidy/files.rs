@@ -92,7 +92,10 @@ mod tests {
     fn accepts_what_the_style_asks_for() {
         for (path, text) in [
             ("host/a/src/lib.rs", "//! A room.\n\nmod b;\n"),
-            ("host/a/src/b.rs", "use x::{\n    y,\n};\n\nconst N: u32 = 1;\n\n/// A thing.\n#[derive(Debug)]\npub struct B;\n"),
+            (
+                "host/a/src/b.rs",
+                "use x::{\n    y,\n};\n\nconst N: u32 = 1;\n\n/// A thing.\n#[derive(Debug)]\npub struct B;\n",
+            ),
             ("host/a/src/b.rs", "//! Two things.\n\nfn c() {}\n"),
             ("host/a/src/b.rs", "/// A thing.\nfn c() {}\n\n#[cfg(test)]\nmod tests;\n"),
             ("host/a/src/b/tests.rs", "use super::*;\n\nfn helper() {}\n"),

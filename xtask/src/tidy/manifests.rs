@@ -20,7 +20,8 @@ pub(super) fn check(file: &File) -> Vec<Complaint> {
     for section in SECTIONS {
         for (name, dependency) in manifest.get(section).and_then(toml::Value::as_table).into_iter().flatten() {
             if !is_from_workspace(Some(dependency)) {
-                let what = format!("`{name}`: its version belongs in the root manifest, here `{name}.workspace = true`");
+                let what =
+                    format!("`{name}`: its version belongs in the root manifest, here `{name}.workspace = true`");
                 complaints.push(Complaint::new(file, 0, what));
             }
         }
@@ -44,7 +45,8 @@ mod tests {
     fn versions_and_lints_come_from_the_root() {
         let good = "[lints]\nworkspace = true\n[dependencies]\na.workspace = true\nb = { workspace = true }\n";
         assert!(complaints("host/a/Cargo.toml", good).is_empty());
-        let bad = complaints("host/a/Cargo.toml", "[dependencies]\na = \"1\"\n[dev-dependencies]\nb = { version = \"1\" }\n");
+        let bad =
+            complaints("host/a/Cargo.toml", "[dependencies]\na = \"1\"\n[dev-dependencies]\nb = { version = \"1\" }\n");
         assert!(bad[0].contains("lints") && bad[1].contains("`a`") && bad[2].contains("`b`"), "{bad:?}");
     }
 

@@ -69,7 +69,8 @@ pub(super) fn check_host(packages: &[Package]) -> Vec<Complaint> {
 /// A guest knows the contract and the SDK, and nothing of the host.
 pub(super) fn check_guests(packages: &[Package]) -> Vec<Complaint> {
     let names = |package: &Package| {
-        let host = package.dependencies.iter().find(|on| rank(&on.name).is_some() || BESIDE.contains(&on.name.as_str()))?;
+        let host =
+            package.dependencies.iter().find(|on| rank(&on.name).is_some() || BESIDE.contains(&on.name.as_str()))?;
         Some(complaint(package, &host.name, "guest and host share only `wit/`"))
     };
     packages.iter().filter_map(names).collect()
@@ -82,7 +83,9 @@ pub(super) fn check_source(file: &File) -> Vec<Complaint> {
     }
     let code = |line: &str| line.split("//").next().unwrap_or_default().contains("aead");
     let lines = file.text.lines().enumerate().filter(|(_, line)| code(line));
-    lines.map(|(at, _)| Complaint::new(file, at + 1, "only the vault seals and opens: `aead` belongs to host/vault")).collect()
+    lines
+        .map(|(at, _)| Complaint::new(file, at + 1, "only the vault seals and opens: `aead` belongs to host/vault"))
+        .collect()
 }
 
 fn check_one(package: &Package, on: &Dependency) -> Option<Complaint> {
@@ -114,7 +117,8 @@ fn wrong_direction(package: &Package, on: &Dependency, is_for_tests: bool) -> Op
     if BESIDE.contains(&on.name.as_str()) && !is_for_tests {
         return Some("a room may use it in its tests only".to_owned());
     }
-    (rank(&on.name)? >= own).then(|| "imports point the other way: the lower room owns a port, `sophia` wires it".to_owned())
+    (rank(&on.name)? >= own)
+        .then(|| "imports point the other way: the lower room owns a port, `sophia` wires it".to_owned())
 }
 
 fn rank(name: &str) -> Option<usize> {

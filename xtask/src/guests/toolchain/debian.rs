@@ -3,7 +3,7 @@ use std::{ffi::OsString, path::Path, process::Command};
 use anyhow::{Context, Result, bail};
 
 use super::{Kind, Target, Toolchain, path_with_linkers, wasi_libc};
-use crate::{command::Run as _, tools::apt_install};
+use crate::{command::Run as _, guests::apt};
 
 const RUSTC: &str = "/usr/bin/rustc";
 const CARGO: &str = "/usr/bin/cargo";
@@ -15,7 +15,7 @@ const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
 /// Debian's compiler, installed first where that needs no password.
 pub(super) fn toolchain(target: Target, cache: &Path) -> Result<Toolchain> {
     if let Err(missing) = is_complete() {
-        apt_install(&PACKAGES).with_context(|| format!("{missing:#}"))?;
+        apt::install(&PACKAGES).with_context(|| format!("{missing:#}"))?;
         is_complete()?;
     }
     let mut env: Vec<(&str, OsString)> = vec![
