@@ -1,0 +1,137 @@
+//! The command line: what was typed, and how it ends.
+//!
+//! `serve` runs a node; everything else is a client of one, over the same HTTP that anybody may
+//! speak, or works on files beside no node at all (`plugin new|build|check`).
+
+mod client;
+mod connection;
+mod connector;
+mod failure;
+mod input;
+mod plugin;
+mod policy;
+mod secret;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use url::Url;
+
+use crate::serve::{self, ServeArgs};
+use client::Client;
+use failure::{Failure, exit_code};
+use show::Show;
+
+/// An edge plugin host for AI systems: upload a .wasm, grant it, call it.
+#[derive(Debug, Parser)]
+#[command(name = "sophia", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 the node cannot be reached, \
+                          4 uploaded and pending until granted";
+
+/// Which node a client speaks to, and how it shows what comes back.
+#[derive(Debug, Args)]
+struct NodeArgs {
+    /// The node
+    #[arg(long, global = true, env = "SOPHIA_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    server: Url,
+    /// Its key; SOPHIA_OPERATOR_KEY is taken where this is not given
+    #[arg(long, global = true, env = "SOPHIA_KEY", value_name = "KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// Print the node's answer as JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node
+    Serve(ServeArgs),
+    /// Make, check, upload and manage plugins
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+    /// Manage connections: accounts at vendors
+    #[command(subcommand)]
+    Connection(connection::ConnectionCommand),
+    /// Manage secrets; a value goes in and never comes out
+    #[command(subcommand)]
+    Secret(secret::SecretCommand),
+    /// Call a connector
+    #[command(subcommand)]
+    Connector(connector::ConnectorCommand),
+    /// Call a policy
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Print completions for a shell
+    Completions {
+        /// Which
+        shell: Shell,
+    },
+}
+
+/// Runs what was typed. Wrong usage ends here, with clap's own text and code 2.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Serve(args) => return exit_code(serve::main(args).map_err(Failure::from)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "sophia", &mut std::io::stdout());
+            Ok(())
+        }
+        command => run(cli.node, command),
+    };
+    exit_code(done.map(|()| ExitCode::SUCCESS))
+}
+
+fn run(node: NodeArgs, command: Command) -> Result<(), Failure> {
+    let key = node.key.or_else(|| std::env::var("SOPHIA_OPERATOR_KEY").ok()).filter(|key| !key.is_empty());
+    let show = if node.json { Show::Json } else { Show::Text };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = Client::new(node.server, key)?;
+        match command {
+            Command::Plugin(command) => plugin::run(command, &client, show).await,
+            Command::Connection(command) => connection::run(command, &client, show).await,
+            Command::Secret(command) => secret::run(command, &client, show).await,
+            Command::Connector(command) => connector::run(command, &client, show).await,
+            Command::Policy(command) => policy::run(command, &client, show).await,
+            Command::Serve(_) | Command::Completions { .. } => Ok(()),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn check(words: &[&str], expected: Expect) {
+        let typed = Cli::try_parse_from(["sophia"].iter().chain(words));
+        expected.assert_eq(&typed.unwrap_err().to_string());
+    }
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn says_what_it_does() {
+        check(&["--help"], expect![[""]]);
+    }
+
+    #[test]
+    fn says_what_each_group_does() {
+        check(&["plugin", "push", "--help"], expect![[""]]);
+        check(&["secret", "set", "--help"], expect![[""]]);
+    }
+}

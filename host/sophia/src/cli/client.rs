@@ -1,0 +1,91 @@
+//! A client of a node. One per command.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use http::Method;
+use reqwest::{Body, RequestBuilder, Response, header};
+use serde::Serialize;
+use serde_json::Value;
+use sophia_domain::Problem;
+use url::Url;
+
+use super::Failure;
+
+/// Time to reach a node. Answers may take as long as the plugin's wall time.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Speaks to one node.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    server: Url,
+    key: Option<String>,
+}
+
+impl Client {
+    /// For the node at a URL.
+    pub(crate) fn new(server: Url, key: Option<String>) -> Result<Self, Failure> {
+        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).build();
+        Ok(Self { http: http.context("cannot set up an HTTP client")?, server, key })
+    }
+
+    /// Reads.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.send(self.request(Method::GET, path)?).await
+    }
+
+    /// Asks for something to be done.
+    pub(crate) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        self.send(self.request(Method::POST, path)?.json(body)).await
+    }
+
+    /// Replaces.
+    pub(crate) async fn put(&self, path: &str, body: &impl Serialize) -> Result<Value, Failure> {
+        self.send(self.request(Method::PUT, path)?.json(body)).await
+    }
+
+    /// Uploads.
+    pub(crate) async fn upload(
+        &self,
+        path: &str,
+        content_type: &str,
+        length: u64,
+        body: Body,
+    ) -> Result<Value, Failure> {
+        let request = self.request(Method::PUT, path)?;
+        let request = request.header(header::CONTENT_TYPE, content_type).header(header::CONTENT_LENGTH, length);
+        self.send(request.body(body)).await
+    }
+
+    /// Removes.
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.send(self.request(Method::DELETE, path)?).await.map(drop)
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+        let url = self.server.join(path).context("the server's URL cannot have a path below it")?;
+        let request = self.http.request(method, url);
+        Ok(match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        })
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Value, Failure> {
+        let unreachable = |source| Failure::Unreachable { server: self.server.to_string(), source };
+        read(request.send().await.map_err(unreachable)?).await
+    }
+}
+
+async fn read(response: Response) -> Result<Value, Failure> {
+    let status = response.status();
+    let body = response.bytes().await.context("the answer broke off")?;
+    if status.is_success() {
+        let value = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
+        return Ok(value.context("the answer is no JSON: is this a node?")?);
+    }
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => Err(Failure::Refused(Box::new(problem))),
+        Err(_) => Err(anyhow::anyhow!("answered {status} without a problem document: is this a node?").into()),
+    }
+}

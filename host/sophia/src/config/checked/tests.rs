@@ -1,0 +1,77 @@
+use expect_test::expect;
+
+use sophia_domain::ByteSize;
+
+use super::*;
+
+fn check(text: &str) -> Result<Config, ConfigError> {
+    Config::check(toml::from_str(text).unwrap())
+}
+
+#[test]
+fn runs_on_defaults() {
+    let config = check("").unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.environment, Environment::Development);
+    assert!(config.calls.max_concurrent_per_plugin <= config.calls.max_concurrent);
+    assert_eq!(config.telemetry.otlp_traces, None);
+}
+
+#[test]
+fn reads_every_setting() {
+    let config = check(
+        r#"
+        listen = "[::]:0"
+        data = "/data"
+        environment = "production"
+        http = { drain = "5s", max_connections = 7, public_url = "https://edge.example" }
+        metrics = { open_to = ["fdaa::/16"] }
+        egress = { named = ["127.0.0.1:9000"], connect_to = { "api.hubapi.com:443" = "127.0.0.1:1" } }
+        limits = { memory = "32MiB", reuse = 0 }
+        calls = { max_concurrent = 8 }
+        uploads = { max = "1MiB", max_compiles = 3 }
+        telemetry = { otlp_endpoint = "http://collector:4318/", log_format = "json", log = "debug" }
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.environment, Environment::Production);
+    assert_eq!(config.http.drain, Duration::from_secs(5));
+    assert_eq!(config.calls.max_concurrent_per_plugin, 6);
+    assert_eq!(config.caps.memory, ByteSize::mib(32));
+    assert_eq!(config.telemetry.otlp_traces.unwrap().as_str(), "http://collector:4318/v1/traces");
+    assert_eq!(config.egress.connect_to, [("api.hubapi.com:443".to_owned(), "127.0.0.1:1".parse().unwrap())]);
+}
+
+#[test]
+fn says_everything_that_is_wrong_at_once() {
+    let wrong = check(
+        r#"
+        listen = "8080"
+        environment = "prod"
+        http = { drain = "soon", max_connections = 0 }
+        metrics = { open_to = ["everybody"] }
+        egress = { named = ["localhost"], connect_to = { "a.example:443" = "here" }, ca_file = "/nowhere/ca.pem" }
+        limits = { memory = "64mb" }
+        telemetry = { otlp_endpoint = "collector", log_format = "xml" }
+        "#,
+    );
+    expect![[r#"
+        the configuration cannot be used:
+          listen: `8080` is no address: write `127.0.0.1:8080` or `[::]:8080`
+          environment: `prod` is no environment: write development, staging or production
+          http.max_connections: must be at least 1
+          http.drain: `soon` is no time: write a whole number and ms, s, m or h
+          metrics.open_to: `everybody` is no network: write `10.0.0.0/8` or `fdaa::/16`
+          egress: `localhost` must be a host and a port, such as `127.0.0.1:9000`
+          egress.connect_to: `here` must be an IP address and a port
+          egress.ca_file: cannot read /nowhere/ca.pem: No such file or directory (os error 2)
+          limits.memory: `64mb` is no size: write a whole number and B, KiB, MiB or GiB
+          telemetry.otlp_endpoint: `collector` is no http or https URL
+          telemetry.log_format: `xml` is no format: write text or json"#]]
+    .assert_eq(&wrong.unwrap_err().to_string());
+}
+
+#[test]
+fn refuses_a_field_that_does_not_exist() {
+    assert!(toml::from_str::<RawConfig>("[limit]\nmemory = '1MiB'").is_err());
+}

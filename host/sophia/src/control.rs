@@ -1,0 +1,95 @@
+//! The control API: what manages plugins, connections and secrets, and what says how the node is.
+//!
+//! ```text
+//! PUT|GET|DELETE /v1/plugins/{name}      GET /v1/plugins      GET  /v1/plugins/{name}/versions
+//! POST /v1/plugins/{name}/rollback       GET|POST …/grants    GET  /v1/plugins/{name}/logs
+//! PUT|GET|DELETE /v1/connections/{connector}/{name}           GET  /v1/connections
+//! PUT|DELETE /v1/secrets/{name}                               GET  /v1/secrets
+//! GET /live /ready /health /config /metrics
+//! ```
+//!
+//! Handlers give a [`Refusal`] for whatever goes wrong; it leaves here as a problem, so that one
+//! place writes problem documents.
+
+mod config;
+mod connections;
+mod extract;
+mod health;
+mod metrics;
+mod plugins;
+mod refusal;
+mod secrets;
+mod upload;
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body as ControlBody,
+    routing::{get, post, put},
+};
+use http::{Request, Response, request::Parts};
+use sophia_domain::Problem;
+use tower::ServiceExt;
+
+use crate::{
+    http::{body::Body, caller_body::CallerBody, exchange::Exchange},
+    node::Node,
+};
+
+pub(crate) use refusal::Refusal;
+
+/// The routes. Built once at boot.
+pub(crate) struct Control(Router);
+
+/// What a handler may know of the request beyond HTTP.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    /// Who asks, as the connection knows it.
+    pub(crate) peer: IpAddr,
+}
+
+impl Control {
+    /// The routes of a node.
+    pub(crate) fn new(node: Arc<Node>) -> Self {
+        let router = Router::new()
+            .route("/v1/plugins", get(plugins::list))
+            .route("/v1/plugins/{name}", put(upload::upload).get(plugins::inspect).delete(plugins::delete))
+            .route("/v1/plugins/{name}/versions", get(plugins::versions))
+            .route("/v1/plugins/{name}/rollback", post(plugins::rollback))
+            .route("/v1/plugins/{name}/grants", get(plugins::grants).post(plugins::grant))
+            .route("/v1/plugins/{name}/logs", get(plugins::logs))
+            .route("/v1/connections", get(connections::list))
+            .route(
+                "/v1/connections/{connector}/{name}",
+                put(connections::put).get(connections::get).delete(connections::delete),
+            )
+            .route("/v1/secrets", get(secrets::list))
+            .route("/v1/secrets/{name}", put(secrets::set).delete(secrets::delete))
+            .route("/live", get(health::live))
+            .route("/ready", get(health::ready))
+            .route("/health", get(health::health))
+            .route("/config", get(config::config))
+            .route("/metrics", get(metrics::metrics))
+            .fallback(refusal::no_route)
+            .method_not_allowed_fallback(refusal::no_method)
+            .with_state(node);
+        Self(router)
+    }
+
+    /// Answers a request that calls no plugin.
+    pub(crate) async fn answer(
+        &self,
+        exchange: &Exchange,
+        head: Parts,
+        body: CallerBody,
+    ) -> Result<Response<Body>, Problem> {
+        let mut request = Request::from_parts(head, ControlBody::new(body));
+        request.extensions_mut().insert(Asked { peer: exchange.peer() });
+        let Ok(mut response) = self.0.clone().oneshot(request).await;
+        match response.extensions_mut().remove::<Refusal>() {
+            Some(refusal) => Err(refusal.problem()),
+            None => Ok(response.map(Body::Control)),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `/v1/connections`: accounts at vendors.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use sophia_domain::{ConnectionName, PluginName, SecretName};
+use sophia_registry::Connection;
+
+use super::{
+    Refusal,
+    extract::{Json, Named, Operator, answer},
+};
+use crate::node::Node;
+
+/// `{config, credentials}`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PutRequest {
+    #[serde(default)]
+    config: BTreeMap<String, String>,
+    #[serde(default)]
+    credentials: BTreeMap<String, SecretName>,
+}
+
+#[derive(Serialize)]
+struct ConnectionList {
+    connections: Vec<Connection>,
+}
+
+/// Makes a connection, in place of an earlier one.
+pub(super) async fn put(
+    Operator(caller): Operator,
+    State(node): State<Arc<Node>>,
+    Named((connector, name)): Named<(PluginName, ConnectionName)>,
+    Json(request): Json<PutRequest>,
+) -> Result<Response, Refusal> {
+    let connection = Connection { connector, name, config: request.config, credentials: request.credentials };
+    node.registry.put_connection(&caller.tenant, connection.clone()).await?;
+    answer(200, &connection)
+}
+
+/// One connection.
+pub(super) async fn get(
+    Operator(caller): Operator,
+    State(node): State<Arc<Node>>,
+    Named((connector, name)): Named<(PluginName, ConnectionName)>,
+) -> Result<Response, Refusal> {
+    answer(200, &node.registry.connection(&caller.tenant, &connector, &name).await?)
+}
+
+/// All connections.
+pub(super) async fn list(Operator(caller): Operator, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
+    let connections = node.registry.connections(&caller.tenant).await?;
+    answer(200, &ConnectionList { connections })
+}
+
+/// Forgets a connection. Its secrets stay.
+pub(super) async fn delete(
+    Operator(caller): Operator,
+    State(node): State<Arc<Node>>,
+    Named((connector, name)): Named<(PluginName, ConnectionName)>,
+) -> Result<StatusCode, Refusal> {
+    node.registry.delete_connection(&caller.tenant, &connector, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

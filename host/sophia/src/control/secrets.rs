@@ -1,0 +1,73 @@
+//! `/v1/secrets`. Values go in and never come out.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use sophia_domain::{Problem, Scope, SecretName};
+use sophia_vault::{SecretEntry, SecretValue, VaultError};
+
+use super::{
+    Refusal,
+    extract::{Json, Named, Operator, answer},
+};
+use crate::node::Node;
+
+/// `{value, scope}`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetRequest {
+    value: SecretValue,
+    #[serde(default)]
+    scope: Scope,
+}
+
+#[derive(Serialize)]
+struct SecretList {
+    secrets: Vec<SecretEntry>,
+}
+
+/// Keeps a secret, in place of an earlier one.
+pub(super) async fn set(
+    Operator(caller): Operator,
+    State(node): State<Arc<Node>>,
+    Named(name): Named<SecretName>,
+    Json(request): Json<SetRequest>,
+) -> Result<Response, Refusal> {
+    let kept = node.vault.set(&caller.tenant, &name, request.value, request.scope).await;
+    answer(200, &kept.map_err(|error| problem(&error))?)
+}
+
+/// Names and scopes.
+pub(super) async fn list(Operator(caller): Operator, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
+    answer(200, &SecretList { secrets: node.vault.list(&caller.tenant) })
+}
+
+/// Forgets a secret.
+pub(super) async fn delete(
+    Operator(caller): Operator,
+    State(node): State<Arc<Node>>,
+    Named(name): Named<SecretName>,
+) -> Result<StatusCode, Refusal> {
+    node.vault.delete(&caller.tenant, &name).await.map_err(|error| problem(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn problem(error: &VaultError) -> Problem {
+    match error {
+        VaultError::Unknown(_) => Problem::caller(404, "unknown-secret", "There is no such secret", error.to_string()),
+        VaultError::Contended(_) => {
+            Problem::caller(409, "secret-contended", "The secret is being changed", error.to_string())
+        }
+        _ => {
+            tracing::error!(%error, "the vault failed");
+            Problem::host(
+                500,
+                "vault",
+                "The node could not keep the secret",
+                "nothing was changed; the node's log has the cause",
+            )
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The routes that call plugins.
+//!
+//! ```text
+//! POST /v1/connectors/{name}/{connection}/check
+//! POST /v1/connectors/{name}/{connection}/read
+//! POST /v1/connectors/{name}/{connection}/actions/{action}
+//! ANY  /v1/connectors/{name}/{connection}/webhook            without a key
+//! POST /v1/policies/{name}/ask
+//! ANY  /x/{plugin}/…                                         without a key where granted
+//! ```
+//!
+//! Each reads in the same order: method, key, plugin, place among the running calls, body, call.
+//! Refusing is cheap and comes first; a body is only read for a call that will be made.
+
+mod call;
+mod connector;
+mod endpoint;
+mod policy;
+mod target;
+mod webhook;
+
+pub(crate) use target::Target;

@@ -1,0 +1,161 @@
+//! Endpoints: whatever stands below `/x/{plugin}` goes to the guest, streaming both ways.
+//!
+//! The guest sees the path below its name, `/…`, and finds the rest in `x-forwarded-prefix`.
+//! It never sees the caller's key, nor headers that belong to one connection.
+
+use std::time::Instant;
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
+    header::{self, CONNECTION},
+    request::Parts,
+};
+use http_body::Body as _;
+use sophia_domain::{Problem, World};
+use sophia_registry::{Access, LivePlugin};
+use sophia_sandbox::Spent;
+use tracing::Instrument;
+
+use super::call;
+use crate::{
+    http::{
+        body::Body,
+        caller_body::{CallerBody, IntakeError},
+        exchange::Exchange,
+        problem::Failure,
+    },
+    unauthorised::unauthorised,
+};
+
+/// Headers that belong to one connection (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+/// Hands a request to its endpoint.
+pub(super) async fn call(
+    exchange: &mut Exchange,
+    name: &str,
+    mut head: Parts,
+    body: CallerBody,
+) -> Result<Response<Body>, Problem> {
+    let plugin = call::plugin(exchange, name, World::Endpoint);
+    let is_ours = exchange.node.identity.identify(head.headers.get(header::AUTHORIZATION));
+    // Whether an endpoint exists is told to those with a key only, unless it is public.
+    if !plugin.as_ref().is_ok_and(|plugin| plugin.access == Access::Public)
+        && let Err(refused) = &is_ours
+    {
+        return Err(unauthorised(refused));
+    }
+    let plugin = plugin?;
+    if is_ours.is_ok() {
+        head.headers.remove(header::AUTHORIZATION);
+    }
+    if body.size_hint().lower() > plugin.limits.request.0 {
+        return Err(IntakeError::TooLarge(plugin.limits.request).problem());
+    }
+    let request = request(&plugin, head, body)?;
+    let connection = plugin.default_connection();
+    let permit = call::admit(exchange, &plugin, None)?;
+    let call = call::prepare(exchange, &plugin, connection, None);
+    let began = Instant::now();
+    let (outcome, spent) = plugin.program.handle(call, request).instrument(call::span(&plugin)).await;
+    // A guest that still runs behind its answer has spent what passed until the head.
+    let spent = Spent { wall: spent.wall.max(began.elapsed()), ..spent };
+    match outcome {
+        Ok(mut response) => {
+            exchange.called("ok", spent);
+            strip_hop_by_hop(response.headers_mut());
+            Ok(response.map(|body| Body::guest(body, permit)))
+        }
+        Err(fault) => Err(call::failed(exchange, &plugin, Failure::Fault(fault), spent)),
+    }
+}
+
+/// The request as the guest sees it.
+fn request(plugin: &LivePlugin, mut head: Parts, body: CallerBody) -> Result<Request<CallerBody>, Problem> {
+    if head.method == Method::CONNECT {
+        let detail = "an endpoint takes every method but CONNECT";
+        return Err(Problem::caller(405, "method-not-allowed", "The route does not take this method", detail));
+    }
+    if !head.headers.contains_key(header::HOST) {
+        let authority = head.uri.authority().map_or("localhost", |authority| authority.as_str());
+        head.headers.insert(header::HOST, HeaderValue::from_str(authority).map_err(|_| wrong_target())?);
+    }
+    strip_hop_by_hop(&mut head.headers);
+    let prefix = format!("/x/{}", plugin.name);
+    head.uri = below(&head.uri, &prefix)?;
+    head.headers.insert(PREFIX, HeaderValue::from_str(&prefix).map_err(|_| wrong_target())?);
+    Ok(Request::from_parts(head, body))
+}
+
+/// The path and query below a prefix.
+fn below(uri: &Uri, prefix: &str) -> Result<Uri, Problem> {
+    let whole = uri.path_and_query().map_or("", |path| path.as_str());
+    let rest = whole.strip_prefix(prefix).unwrap_or_default();
+    let parsed = if rest.starts_with('/') { Uri::try_from(rest) } else { Uri::try_from(format!("/{rest}")) };
+    parsed.map_err(|_| wrong_target())
+}
+
+fn wrong_target() -> Problem {
+    Problem::caller(400, "wrong-target", "The request's target cannot be read", "write a path, and a host that is one")
+}
+
+/// Removes what belongs to this connection, the headers it names itself included.
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_the_guest_the_path_below_its_name() {
+        for (given, expected) in [
+            ("/x/hello", "/"),
+            ("/x/hello/", "/"),
+            ("/x/hello?a=b", "/?a=b"),
+            ("/x/hello/a/b?c", "/a/b?c"),
+            ("/x/hello//evil.example/", "//evil.example/"),
+        ] {
+            let uri: Uri = given.parse().unwrap();
+            assert_eq!(below(&uri, "/x/hello").unwrap().to_string(), expected, "{given}");
+        }
+    }
+
+    #[test]
+    fn removes_what_belongs_to_a_connection() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "close, X-Mine"),
+            ("x-mine", "1"),
+            ("te", "trailers"),
+            ("accept", "*/*"),
+            ("upgrade", "h2c"),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        strip_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
+    }
+}

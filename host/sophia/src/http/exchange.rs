@@ -1,0 +1,171 @@
+//! The account of one request: who asked for what, what it came to, and what the node itself
+//! took. Closed exactly once, with the answer's last byte: that writes the access line, counts,
+//! and ends the span.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
+use sophia_domain::{ConnectionName, Fault, Problem, RequestId};
+use sophia_sandbox::Spent;
+use tracing::Span;
+
+use super::{body::Body, problem, trace::Trace};
+use crate::{
+    access::{AccessLine, hex, micros},
+    metrics::{PluginMeter, Route},
+    node::Node,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-sophia-overhead-us");
+
+/// One per request.
+pub(crate) struct Exchange {
+    /// The node that answers.
+    pub(crate) node: Arc<Node>,
+    /// Where it stands in a trace.
+    pub(crate) trace: Trace,
+    /// Covers it from the first byte to the last.
+    pub(crate) span: Span,
+    peer: IpAddr,
+    method: Method,
+    uri: Uri,
+    route: Route,
+    began: Instant,
+    /// Time that was the caller's or the guest's, not the node's.
+    not_ours: Duration,
+    plugin: Option<Arc<PluginMeter>>,
+    connection: Option<ConnectionName>,
+    spent: Option<Spent>,
+    failure: Option<&'static str>,
+}
+
+impl Exchange {
+    /// Opens the account.
+    pub(crate) fn begin(
+        node: Arc<Node>,
+        peer: IpAddr,
+        route: Route,
+        (method, uri, headers): (&Method, &Uri, &HeaderMap),
+    ) -> Self {
+        let trace = Trace::of(headers);
+        Self {
+            span: trace.span(method, route),
+            trace,
+            node,
+            peer,
+            method: method.clone(),
+            uri: uri.clone(),
+            route,
+            began: Instant::now(),
+            not_ours: Duration::ZERO,
+            plugin: None,
+            connection: None,
+            spent: None,
+            failure: None,
+        }
+    }
+
+    /// Names the request.
+    pub(crate) fn id(&self) -> RequestId {
+        self.trace.id
+    }
+
+    /// Who asked, as the connection knows it.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
+    /// Notes which plugin answers.
+    pub(crate) fn calls(&mut self, plugin: Arc<PluginMeter>, connection: Option<ConnectionName>) {
+        self.span.record("sophia.plugin", plugin.name().as_str());
+        self.plugin = Some(plugin);
+        self.connection = connection;
+    }
+
+    /// Notes time that the caller's body took to arrive.
+    pub(crate) fn waited(&mut self, time: Duration) {
+        self.not_ours += time;
+    }
+
+    /// Notes how the call ended: `ok`, or the word for what went wrong.
+    pub(crate) fn called(&mut self, outcome: &'static str, spent: Spent) {
+        if let Some(plugin) = &self.plugin {
+            plugin.called(outcome, spent);
+        }
+        self.not_ours += spent.wall;
+        self.spent = Some(spent);
+        if outcome != "ok" {
+            self.failure = Some(outcome);
+        }
+    }
+
+    /// Notes a fault behind the answer's head.
+    pub(crate) fn broke_off(&mut self, fault: &Fault) {
+        self.failure = Some(fault.kind());
+        tracing::warn!(request_id = %self.id(), %fault, "an answer broke off");
+    }
+
+    /// Turns the outcome into the answer, and closes the account unless the answer still streams.
+    pub(crate) fn finish(mut self, outcome: Result<Response<Body>, Problem>) -> Response<Body> {
+        let mut response = outcome.unwrap_or_else(|problem| self.refuse(problem));
+        self.stamp(response.headers_mut());
+        let status = response.status().as_u16();
+        if let Body::Guest(stream) = response.body_mut() {
+            stream.account(self, status);
+        } else {
+            let n_sent = response.body().len().unwrap_or(0);
+            self.close(status, n_sent);
+        }
+        response
+    }
+
+    /// Counts, writes the access line, ends the span.
+    pub(crate) fn close(self, status: u16, n_sent: u64) {
+        let wall = self.began.elapsed();
+        let overhead = self.overhead(wall);
+        self.node.metrics.answered(self.route, status, wall);
+        self.node.metrics.overhead.observe(overhead);
+        if !self.span.is_disabled() {
+            self.span.record("http.response.status_code", status);
+            self.failure.map(|failure| self.span.record("sophia.failure", failure));
+        }
+        let line = AccessLine {
+            peer: self.peer,
+            method: &self.method,
+            path: self.uri.path(),
+            route: self.route.as_str(),
+            status,
+            wall,
+            overhead,
+            cpu: self.spent.map(|spent| spent.cpu),
+            sent: n_sent,
+            plugin: self.plugin.as_ref().map(|plugin| plugin.name().as_str()),
+            connection: self.connection.as_ref().map(ConnectionName::as_str),
+            failure: self.failure,
+            id: self.id(),
+        };
+        let format = self.node.config.telemetry.log_format;
+        self.node.lines.append(|out| line.write(format, out));
+    }
+
+    fn refuse(&mut self, problem: Problem) -> Response<Body> {
+        self.failure = self.failure.or_else(|| problem::failure(&problem));
+        problem::answer(problem, self.id())
+    }
+
+    fn stamp(&self, headers: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::from_bytes(&hex(self.id())) {
+            headers.insert(REQUEST_ID, id);
+        }
+        headers.insert(OVERHEAD, micros(self.overhead(self.began.elapsed())).into());
+    }
+
+    fn overhead(&self, wall: Duration) -> Duration {
+        wall.saturating_sub(self.not_ours)
+    }
+}

@@ -1,0 +1,41 @@
+//! Everything that a request may need.
+
+use std::{net::SocketAddr, sync::Arc, time::Instant};
+
+use sophia_identity::Identity;
+use sophia_registry::Registry;
+use sophia_store::Store;
+use sophia_vault::Vault;
+use tokio_util::task::TaskTracker;
+
+use crate::{admission::Admission, config::Config, drain::Drain, lines::LineSink, logs::PluginLogs, metrics::Metrics};
+
+/// One running node. Built once at boot by [`crate::serve`]; shared by every connection.
+pub(crate) struct Node {
+    /// What the operator decided.
+    pub(crate) config: Config,
+    /// Where it listens, the port resolved.
+    pub(crate) address: SocketAddr,
+    /// Rows and blobs.
+    pub(crate) store: Store,
+    /// Who is who.
+    pub(crate) identity: Identity,
+    /// Secrets.
+    pub(crate) vault: Vault,
+    /// Plugins.
+    pub(crate) registry: Registry,
+    /// Who may call now.
+    pub(crate) admission: Arc<Admission>,
+    /// What plugins logged.
+    pub(crate) logs: Arc<PluginLogs>,
+    /// What is counted.
+    pub(crate) metrics: Arc<Metrics>,
+    /// Takes access lines.
+    pub(crate) lines: LineSink,
+    /// Whether it stops.
+    pub(crate) drain: Drain,
+    /// Every task that must end before it does: connections first of all.
+    pub(crate) tasks: TaskTracker,
+    /// When it began.
+    pub(crate) began: Instant,
+}
