@@ -26,7 +26,9 @@ class IncomingHandler(exports.IncomingHandler):
             respond(response_out, 200, "text/plain", f"hello from Python {version}\n")
             return
         try:
-            value = json.loads(read(request.consume()))
+            # JSON is UTF-8 (RFC 8259, 8.1). Left to guess, json would look for codecs that were not
+            # loaded when the component was made, and a component has no files to load them from.
+            value = json.loads(read(request.consume()).decode("utf-8"))
         except ValueError as error:
             respond(response_out, 400, "text/plain", f"not JSON: {error}\n")
             return
