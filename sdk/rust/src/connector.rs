@@ -88,7 +88,7 @@ macro_rules! connector {
         #[expect(unsafe_code, reason = "the component model's exports, generated")]
         const _: () = {
             type Exported = $crate::shell::Shell<$plugin>;
-            $crate::bindings::connector::export_connector!(Exported with_types_in $crate::bindings::connector);
+    $crate::bindings::connector::export_connector!(Exported with_types_in $crate::bindings::connector);
             $crate::__getrandom!();
         };
     };

@@ -1,5 +1,8 @@
 //! What is answered to what. No WASI here.
-#![cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "called by the shell, which is built for wasm only"))]
+#![cfg_attr(
+    not(any(target_family = "wasm", test)),
+    expect(dead_code, reason = "called by the shell, which is built for wasm only")
+)]
 
 use std::borrow::Cow;
 

@@ -3,9 +3,7 @@
 use sophia_sdk as _;
 use wasip2::{
     exports::http::incoming_handler::Guest,
-    http::types::{
-        ErrorCode, Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam,
-    },
+    http::types::{ErrorCode, Fields, IncomingRequest, Method, OutgoingBody, OutgoingResponse, ResponseOutparam},
     io::streams::{InputStream, OutputStream, StreamError},
 };
 
@@ -63,7 +61,8 @@ fn send(out: ResponseOutparam, answer: Answer, allow: Option<&str>) {
 /// Passes pieces from one stream to the other inside the host: they never enter this memory.
 fn stream(request: &IncomingRequest, out: ResponseOutparam) {
     let Some(input) = open(request) else { return ResponseOutparam::set(out, Err(no_body())) };
-    let headers: Vec<_> = request.headers().get("content-type").into_iter().take(1).map(|t| ("content-type".to_owned(), t)).collect();
+    let headers: Vec<_> =
+        request.headers().get("content-type").into_iter().take(1).map(|t| ("content-type".to_owned(), t)).collect();
     let Some((body, output)) = begin(out, 200, &headers) else { return };
     loop {
         match output.blocking_splice(&input.stream, CHUNK_BYTES) {

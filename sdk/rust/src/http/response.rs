@@ -1,6 +1,6 @@
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
-use crate::{Error, bindings::connector::sophia::plugin::http as wit};
+use crate::{Error, Json, bindings::connector::sophia::plugin::http as wit};
 
 /// What of an error's body goes into its text.
 const MAX_MESSAGE_CHARS: usize = 300;
@@ -38,6 +38,13 @@ impl Response {
     /// Reads a value out of the body. What does not fit is the vendor's fault: `upstream`.
     pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
         serde_json::from_slice(&self.0.body).map_err(|error| Error::upstream(self.0.status, error.to_string()))
+    }
+
+    /// The body as JSON to pass on. What is not JSON is the vendor's fault: `upstream`.
+    pub fn into_json(self) -> Result<Json, Error> {
+        self.json::<IgnoredAny>()?;
+        let status = self.0.status;
+        String::from_utf8(self.0.body).map(Json::from_text).map_err(|error| Error::upstream(status, error.to_string()))
     }
 
     /// The answer, if its status says that the request was served; the error that most vendors

@@ -37,10 +37,18 @@ fn tries_the_cheapest_first() {
         ("price", vec![candidate("a", 3, Healthy, 1, 0), candidate("b", 1, Healthy, 900, 9)], order(&["b", "a"])),
         ("down is left out", vec![candidate("a", 1, Down, 1, 0), candidate("b", 2, Healthy, 1, 0)], order(&["b"])),
         ("health", vec![candidate("a", 1, Degraded, 1, 0), candidate("b", 1, Healthy, 2, 0)], order(&["b", "a"])),
-        ("price before health", vec![candidate("a", 1, Degraded, 1, 0), candidate("b", 2, Healthy, 1, 0)], order(&["a", "b"])),
+        (
+            "price before health",
+            vec![candidate("a", 1, Degraded, 1, 0), candidate("b", 2, Healthy, 1, 0)],
+            order(&["a", "b"]),
+        ),
         ("latency", vec![candidate("a", 1, Healthy, 20, 0), candidate("b", 1, Healthy, 10, 9)], order(&["b", "a"])),
         ("queue", vec![candidate("a", 1, Healthy, 10, 3), candidate("b", 1, Healthy, 10, 2)], order(&["b", "a"])),
-        ("id, so that it is always the same", vec![candidate("b", 1, Healthy, 1, 1), candidate("a", 1, Healthy, 1, 1)], order(&["a", "b"])),
+        (
+            "id, so that it is always the same",
+            vec![candidate("b", 1, Healthy, 1, 1), candidate("a", 1, Healthy, 1, 1)],
+            order(&["a", "b"]),
+        ),
         ("free", vec![candidate("a", 1, Healthy, 1, 0), candidate("own", 0, Degraded, 90, 5)], order(&["own", "a"])),
     ] {
         assert_eq!(decide(&request(None), candidates), expected, "{why}");
@@ -68,7 +76,11 @@ fn says_what_is_missing_when_it_refuses() {
     for (request, candidates, expected) in [
         (request(None), vec![], "no model serves"),
         (request(None), vec![candidate("a", 1, Down, 1, 0)], "is down"),
-        (request(Some(1_999)), vec![candidate("a", 1, Healthy, 1, 0)], "1999 micro-USD left and this request can cost 2000"),
+        (
+            request(Some(1_999)),
+            vec![candidate("a", 1, Healthy, 1, 0)],
+            "1999 micro-USD left and this request can cost 2000",
+        ),
         (request(Some(0)), vec![candidate("a", 1, Healthy, 1, 0)], "raise the budget"),
         // A cheap one that is down pays nothing.
         (request(Some(2_000)), vec![candidate("a", 1, Down, 1, 0), candidate("b", 2, Healthy, 1, 0)], "can cost 4000"),
