@@ -1,5 +1,9 @@
 //! `sophia plugin`: from a new directory to a version that answers.
 
+mod build;
+mod check;
+mod new;
+mod package;
 mod push;
 mod shown;
 
@@ -13,6 +17,12 @@ use super::{Failure, client::Client, show::Show};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
+    /// Write a plugin that builds, to go on from
+    New(new::NewArgs),
+    /// Build a plugin: one file, its manifest inside
+    Build(build::BuildArgs),
+    /// Say whether a node would take a plugin, and whether it asks for what it uses
+    Check(check::CheckArgs),
     /// Upload a component
     Push(push::PushArgs),
     /// List plugins
@@ -76,6 +86,9 @@ struct VersionList {
 
 pub(super) async fn run(command: PluginCommand, client: &Client, show: Show) -> Result<(), Failure> {
     match command {
+        PluginCommand::New(args) => new::run(args, show),
+        PluginCommand::Build(args) => build::run(args, show),
+        PluginCommand::Check(args) => check::run(args, show),
         PluginCommand::Push(args) => push::run(args, client, show).await,
         PluginCommand::List => {
             show.answer(client.get("/v1/plugins").await?, |list: PluginList| shown::plugins(&list.plugins))

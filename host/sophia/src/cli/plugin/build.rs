@@ -74,9 +74,8 @@ pub(super) fn run(args: BuildArgs, show: Show) -> Result<(), Failure> {
 /// Builds the crate in `folder`. The manifest is read first: a mistake in it is told at once.
 pub(super) fn build(folder: &Path) -> Result<Built> {
     let path = folder.join("plugin.toml");
-    let text = fs::read_to_string(&path).with_context(|| {
-        format!("cannot read {}: `sophia plugin new` writes one to begin with", path.display())
-    })?;
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}: `sophia plugin new` writes one to begin with", path.display()))?;
     let manifest = Manifest::parse(&text).with_context(|| format!("{} is no manifest", path.display()))?;
     let module = cargo::build(folder)?;
     let module = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;

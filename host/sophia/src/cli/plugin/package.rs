@@ -9,7 +9,9 @@ const MANIFEST_SECTION: &str = "sophia:manifest";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PackageError {
     /// Not wasm, or a module that no `sophia_sdk` macro or other bindings ever exported from.
-    #[error("the module cannot be made a component: does the crate export its plugin, say with `sophia_sdk::connector!`?")]
+    #[error(
+        "the module cannot be made a component: does the crate export its plugin, say with `sophia_sdk::connector!`?"
+    )]
     Componentise(#[source] anyhow::Error),
 }
 

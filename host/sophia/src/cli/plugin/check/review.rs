@@ -58,7 +58,8 @@ pub(in crate::cli::plugin) fn review(component: &[u8]) -> anyhow::Result<Vec<Fin
 fn findings(surface: &Surface, manifest: Option<Result<Manifest, ManifestError>>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if surface.world == World::Policy && surface.hooks.is_empty() {
-        findings.push(Finding::warning("the policy decides nothing: it exports no routing, admission or orchestration"));
+        findings
+            .push(Finding::warning("the policy decides nothing: it exports no routing, admission or orchestration"));
     }
     match manifest {
         None => findings.push(Finding::warning(
@@ -106,10 +107,8 @@ fn asks_and_imports(surface: &Surface, manifest: &Manifest) -> Vec<Finding> {
         let is_imported = imports(surface, used.interface);
         let name = used.interface.trim_start_matches("sophia:plugin/");
         match (is_imported, used.is_asked) {
-            (false, true) => findings.push(Finding::warning(format!(
-                "it asks for `{}` and never uses `{name}`: ask for less",
-                used.asks
-            ))),
+            (false, true) => findings
+                .push(Finding::warning(format!("it asks for `{}` and never uses `{name}`: ask for less", used.asks))),
             (true, false) if used.is_useless_without => findings.push(Finding::warning(format!(
                 "it uses `{name}` and asks for no `{}`: there would be nothing for it",
                 used.asks
@@ -207,7 +206,9 @@ mod tests {
     fn says_what_a_node_would_refuse() {
         let other = Manifest::parse(&ABOUT.replace("connector", "policy"));
         let found = findings(&surface(&[]), Some(other));
-        assert!(found.iter().any(|finding| finding.is_error() && finding.text.contains("the component is a connector")));
+        assert!(
+            found.iter().any(|finding| finding.is_error() && finding.text.contains("the component is a connector"))
+        );
         let unreadable = Manifest::parse("[plugin]\nnam = 1\n");
         assert!(findings(&surface(&[]), Some(unreadable)).iter().any(Finding::is_error));
     }
