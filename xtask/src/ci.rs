@@ -6,6 +6,7 @@ mod deny;
 use anyhow::{Result, ensure};
 
 use crate::{
+    bench,
     checkout::Checkout,
     command::Run as _,
     guests::Guests,
@@ -35,7 +36,7 @@ struct Step {
     run: fn(&Checkout) -> Result<()>,
 }
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step { name: "fmt", what: "every Rust file is formatted", run: fmt },
     Step { name: "tidy", what: "the rooms, the headers, what is never checked in", run: tidy },
     Step { name: "deny", what: "licences, sources, bans and, where reachable, advisories", run: deny::run },
@@ -49,6 +50,7 @@ const STEPS: [Step; 10] = [
         what: "the binary in the image's root, with the machine's memory: uploads and calls",
         run: in_rootfs,
     },
+    Step { name: "bench", what: "every figure, one short run: that it works, not how fast", run: bench::quick },
     Step { name: "test", what: "every test of the host, end to end", run: nextest },
 ];
 

@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError},
     },
@@ -20,7 +20,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::command::shown;
 
-/// What runs now. Made once per run of xtask; cheap to clone.
+/// The one that Ctrl-C stops: a signal belongs to the whole process, and has one handler.
+static WATCHED: OnceLock<Processes> = OnceLock::new();
+
+/// What runs now. One per run of xtask; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Processes {
     running: Arc<Mutex<Vec<Pid>>>,
@@ -41,10 +44,13 @@ const PATIENCE: Duration = Duration::from_secs(35);
 impl Processes {
     /// From now on Ctrl-C, SIGTERM and SIGHUP stop the children first. The second one stops at once.
     pub(crate) fn watched() -> Result<Self> {
+        if let Some(processes) = WATCHED.get() {
+            return Ok(processes.clone());
+        }
         let processes = Self { running: Arc::default(), is_interrupted: Arc::default() };
         let watched = processes.clone();
         ctrlc::set_handler(move || watched.interrupt()).context("cannot listen for Ctrl-C")?;
-        Ok(processes)
+        Ok(WATCHED.get_or_init(|| processes).clone())
     }
 
     /// Starts a child. Its stdout is read line by line; its stderr goes to `log`.

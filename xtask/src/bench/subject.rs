@@ -29,7 +29,6 @@ impl Subject {
         let subject = Self::start_empty(bench)?;
         let node = &subject.node;
         node.upload("hello", &bench.guests.path("hello"))?.ok()?;
-        node.post("/v1/plugins/hello/grants", &json!({}))?.ok()?;
         node.upload("echo", &bench.guests.path("echo"))?.ok()?;
         node.put("/v1/connections/echo/bench", &json!({ "config": {}, "credentials": {} }))?.ok()?;
         Ok(subject)
@@ -92,10 +91,7 @@ impl Subject {
         // A custom section more makes it another version that does the same.
         let wasm = [self.wasm.as_slice(), &embed::custom_section("stamp", nth.to_string().as_bytes())?].concat();
         let start = Instant::now();
-        let uploaded = self.node.upload_bytes("hello", wasm)?.ok()?;
-        if uploaded["state"] == "pending" {
-            self.node.post("/v1/plugins/hello/grants", &json!({}))?.ok()?;
-        }
+        self.node.upload_bytes("hello", wasm)?.ok()?;
         while self.node.get("/x/hello/")?.status != 200 {
             ensure!(start.elapsed() < Duration::from_secs(30), "the new version does not answer");
         }

@@ -29,6 +29,8 @@ pub(super) fn assemble(binary: &Path, root: &Path) -> Result<()> {
         fs::remove_dir_all(root).with_context(|| format!("cannot empty {}", root.display()))?;
     }
     copy(binary, &root.join("usr/local/bin/sophia"))?;
+    // Line tables are five sixths of the file, and nothing in the image could read them.
+    Command::new("strip").arg("--strip-debug").arg(root.join("usr/local/bin/sophia")).run_quietly()?;
     for library in libraries(binary)? {
         copy(&library, &inside(root, &library))?;
     }
