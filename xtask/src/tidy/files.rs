@@ -101,7 +101,7 @@ mod tests {
             ("host/a/src/b/tests.rs", "use super::*;\n\nfn helper() {}\n"),
             ("host/a/src/b.rs", "impl A {\n    /// B.\n    fn b() {}\n}\n"),
             ("tests/guests/rust/smallest/src/lib.rs", "struct Smallest;\n"),
-            ("sdk/rust/src/bindings/connector.rs", &generated),
+            ("sdk/rust/src/bindings/connector.rs", generated.as_str()),
             ("README.md", "# Sophia\n"),
         ] {
             assert_eq!(complaint(path, text), None, "{path}: {text}");
