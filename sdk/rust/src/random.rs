@@ -2,7 +2,8 @@
 //!
 //! Crates that use `getrandom` (0.2, 0.3 and 0.4, so `rand`, `uuid`, `ahash` and most others) get
 //! theirs from here, in a connector that is built with `--cfg getrandom_backend="custom"`, as
-//! `sophia plugin build` does. A policy is pure: there, getrandom does not link.
+//! `sophia plugin build` does. Some want a feature too (`uuid`: `rng-getrandom`). A policy is
+//! pure: there, getrandom does not link.
 
 use crate::bindings::connector::sophia::plugin::random;
 
