@@ -1,5 +1,31 @@
 //! End to end: the shipped binary, real sockets, real components.
+//!
+//! Each test has its own node on a free port with its own data. What a vendor would do is done by
+//! the stand-ins of `sophia-standins`.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops where it fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops where it fails"
+)]
 
+mod bad_input;
+mod contract;
+mod crash;
+mod doors;
+mod drain;
+mod endpoint;
+mod grants;
+mod hubspot;
 mod kill_at;
+mod limits;
+mod memory_proof;
+mod policy;
+mod refusals;
+mod secrets;
+mod swap;
+mod telemetry;
+mod upload;
+mod webhook;

@@ -28,6 +28,12 @@ impl KillSwitch {
         Self { kill_at: kill_at.into(), dir: Arc::new(tempfile::tempdir().expect("a temporary directory")) }
     }
 
+    /// The process of the program itself, once it runs.
+    pub(crate) fn program(&self) -> i32 {
+        let text = std::fs::read_to_string(self.dir.path().join("pid")).expect("the program was started");
+        text.parse().expect("its pid")
+    }
+
     /// Counts writes from now on, and kills the node just before the n-th, counted from 1.
     pub fn arm(&self, at: Option<usize>) {
         // Renamed into place, so that the tracer never reads half a number.

@@ -11,10 +11,11 @@
 //!
 //! A harness has no caller who could handle an error: it panics, and says what it did.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops where it fails")]
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test stops where it fails")]
 
 mod cli;
 mod client;
+mod component;
 mod kill;
 mod node;
 mod paths;
@@ -22,6 +23,7 @@ mod reply;
 mod setup;
 
 pub use client::{Caller, page_items};
+pub use component::{variant, with_manifest, without_manifest};
 pub use kill::{KillSwitch, Write};
 pub use node::Node;
 pub use paths::{guest, has_guest, sophia};

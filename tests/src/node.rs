@@ -69,6 +69,8 @@ impl Node {
         let mut lines = BufReader::new(stdout).lines();
         let listening = timeout(PATIENCE, listening_on(&mut lines)).await;
         let Ok(Some(base)) = listening else { panic!("the node does not listen:\n{}", log_of(&setup.data)) };
+        // Signals are for the node, not for what traces it; that ends when the node has ended.
+        let pid = setup.kill_switch.map_or(pid, |switch| Pid::from_raw(switch.program()));
         Self { caller: Caller::new(&base, KEY), child, pid, data: setup.data, _stdout: lines }
     }
 

@@ -42,6 +42,13 @@ impl Reply {
         if self.body.is_empty() { Value::Null } else { self.json() }
     }
 
+    /// The text of an answer that must have this status.
+    #[track_caller]
+    pub fn expect_text(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", self.text());
+        self.text()
+    }
+
     /// The problem document of a refusal, complete and of this status and type.
     #[track_caller]
     pub fn problem(&self, status: u16, kind: &str) -> Value {

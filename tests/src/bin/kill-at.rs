@@ -1,6 +1,6 @@
 //! `kill-at DIR DATA PROGRAM [ARGUMENT…]`: runs a program, follows its system calls with ptrace and
 //! kills it just before its n-th write, where n stands in `DIR/armed`. Each write that is seen while
-//! that file is there becomes a line in `DIR/writes`.
+//! that file is there becomes a line in `DIR/writes`; the program's id stands in `DIR/pid`.
 //!
 //! A write is a call that changes something durable: data into a file under DATA, a file made,
 //! renamed or removed, a sync. Sockets, pipes and the log are none. Children of the program are not
@@ -20,6 +20,7 @@ fn main() -> anyhow::Result<()> {
         }
         [dir, data, program @ ..] if !program.is_empty() => {
             let child = Command::new(std::env::current_exe()?).arg(TRACED).args(program).spawn()?;
+            std::fs::write(std::path::Path::new(dir).join("pid"), child.id().to_string())?;
             tracing::follow(i32::try_from(child.id())?, dir.as_ref(), data.as_ref())
         }
         _ => anyhow::bail!("usage: kill-at DIR DATA PROGRAM [ARGUMENT…]"),

@@ -60,8 +60,12 @@ struct Shared {
     portal: Mutex<Portal>,
     rates: Mutex<rate::Windows>,
     faults: Mutex<Faults>,
+    alteration: Mutex<Option<Alteration>>,
     options: Options,
 }
+
+/// Changes a request before it is looked at.
+type Alteration = Box<dyn FnMut(&mut Seen) + Send>;
 
 #[derive(Default)]
 struct Faults {
@@ -91,6 +95,7 @@ impl HubSpot {
             portal: Mutex::new(options.seed.portal()),
             rates: Mutex::default(),
             faults: Mutex::default(),
+            alteration: Mutex::default(),
             options,
         });
         let answering = Arc::clone(&shared);
@@ -142,14 +147,24 @@ impl HubSpot {
         lock(&self.shared.faults).always = Some(fault);
     }
 
-    /// Ends all faults.
+    /// Changes every request before it is served, until [`HubSpot::recover`]. What the portal sees
+    /// then is what a broken client would have sent: a test that still passes tests nothing.
+    pub fn alter_requests(&self, alteration: impl FnMut(&mut Seen) + Send + 'static) {
+        *lock(&self.shared.alteration) = Some(Box::new(alteration));
+    }
+
+    /// Ends all faults and alterations.
     pub fn recover(&self) {
         *lock(&self.shared.faults) = Faults::default();
+        *lock(&self.shared.alteration) = None;
     }
 }
 
 impl Shared {
-    async fn answer(&self, request: Seen) -> Answer {
+    async fn answer(&self, mut request: Seen) -> Answer {
+        if let Some(alteration) = lock(&self.alteration).as_mut() {
+            alteration(&mut request);
+        }
         let fault = {
             let mut faults = lock(&self.faults);
             faults.next.pop_front().or_else(|| faults.always.clone())

@@ -1,3 +1,5 @@
+use std::cmp::Ordering;
+
 use serde::Deserialize;
 
 use super::{
@@ -33,24 +35,32 @@ pub(super) struct Condition {
 }
 
 enum Test {
-    Compare(fn(std::cmp::Ordering) -> bool, String),
-    Between(String, String),
-    In(Vec<String>),
+    Compare(fn(Ordering) -> bool, Comparable),
+    Between(Comparable, Comparable),
+    In(Vec<Comparable>),
     Has,
     HasNot,
+}
+
+/// A property's value as it is compared: as a number or a moment where both are, else as text
+/// without case: "values are case-insensitive" (docs/api-reference/search/guide). A moment may be
+/// written as ISO 8601 or as milliseconds.
+pub(super) struct Comparable {
+    number: Option<f64>,
+    text: String,
 }
 
 impl Filter {
     pub(super) fn parse(&self) -> Result<Condition, Refusal> {
         let test = match self.operator.as_str() {
-            "EQ" => Test::Compare(std::cmp::Ordering::is_eq, self.needed()?),
-            "NEQ" => Test::Compare(std::cmp::Ordering::is_ne, self.needed()?),
-            "LT" => Test::Compare(std::cmp::Ordering::is_lt, self.needed()?),
-            "LTE" => Test::Compare(std::cmp::Ordering::is_le, self.needed()?),
-            "GT" => Test::Compare(std::cmp::Ordering::is_gt, self.needed()?),
-            "GTE" => Test::Compare(std::cmp::Ordering::is_ge, self.needed()?),
-            "BETWEEN" => Test::Between(self.needed()?, text(self.high_value.as_ref()).ok_or_else(|| self.lacks())?),
-            "IN" => Test::In(self.values.iter().filter_map(|value| text(Some(value))).collect()),
+            "EQ" => Test::Compare(Ordering::is_eq, self.needed()?),
+            "NEQ" => Test::Compare(Ordering::is_ne, self.needed()?),
+            "LT" => Test::Compare(Ordering::is_lt, self.needed()?),
+            "LTE" => Test::Compare(Ordering::is_le, self.needed()?),
+            "GT" => Test::Compare(Ordering::is_gt, self.needed()?),
+            "GTE" => Test::Compare(Ordering::is_ge, self.needed()?),
+            "BETWEEN" => Test::Between(self.needed()?, value(self.high_value.as_ref()).ok_or_else(|| self.lacks())?),
+            "IN" => Test::In(self.values.iter().filter_map(|given| value(Some(given))).collect()),
             "HAS_PROPERTY" => Test::Has,
             "NOT_HAS_PROPERTY" => Test::HasNot,
             other => return Err(Refusal::invalid(format!("operator {other} is not supported"))),
@@ -58,8 +68,8 @@ impl Filter {
         Ok(Condition { property: self.property_name.clone(), test })
     }
 
-    fn needed(&self) -> Result<String, Refusal> {
-        text(self.value.as_ref()).ok_or_else(|| self.lacks())
+    fn needed(&self) -> Result<Comparable, Refusal> {
+        value(self.value.as_ref()).ok_or_else(|| self.lacks())
     }
 
     fn lacks(&self) -> Refusal {
@@ -70,36 +80,39 @@ impl Filter {
 impl Condition {
     pub(super) fn holds(&self, kind: Kind, record: &Record) -> bool {
         let value = record.property(kind, &self.property);
-        match (&self.test, value) {
-            (Test::HasNot, value) => value.is_none(),
-            (Test::Has, value) => value.is_some(),
-            (_, None) => false,
-            (Test::Compare(holds, wanted), Some(value)) => holds(compare(&value, wanted)),
-            (Test::Between(low, high), Some(value)) => compare(&value, low).is_ge() && compare(&value, high).is_le(),
-            (Test::In(wanted), Some(value)) => wanted.iter().any(|wanted| compare(&value, wanted).is_eq()),
+        let value = match (&self.test, value) {
+            (Test::HasNot, value) => return value.is_none(),
+            (Test::Has, value) => return value.is_some(),
+            (_, None) => return false,
+            (_, Some(value)) => Comparable::of(&value),
+        };
+        match &self.test {
+            Test::Compare(holds, wanted) => holds(value.compare(wanted)),
+            Test::Between(low, high) => value.compare(low).is_ge() && value.compare(high).is_le(),
+            Test::In(wanted) => wanted.iter().any(|wanted| value.compare(wanted).is_eq()),
+            Test::Has | Test::HasNot => true,
         }
     }
 }
 
-/// Compares as numbers or as moments where both are, else as text without case: "values are
-/// case-insensitive" (docs/api-reference/search/guide). A moment may be written as ISO 8601 or as
-/// milliseconds.
-pub(super) fn compare(a: &str, b: &str) -> std::cmp::Ordering {
-    match (number(a), number(b)) {
-        (Some(a), Some(b)) => a.total_cmp(&b),
-        _ => a.to_lowercase().cmp(&b.to_lowercase()),
+impl Comparable {
+    pub(super) fn of(text: &str) -> Self {
+        let moment = || text.parse::<jiff::Timestamp>().ok().map(|moment| moment.as_millisecond() as f64);
+        Self { number: text.parse().ok().or_else(moment), text: text.to_lowercase() }
+    }
+
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        match (self.number, other.number) {
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            _ => self.text.cmp(&other.text),
+        }
     }
 }
 
-fn number(text: &str) -> Option<f64> {
-    let moment = || text.parse::<jiff::Timestamp>().ok().map(|t| t.as_millisecond() as f64);
-    text.parse().ok().or_else(moment)
-}
-
-fn text(value: Option<&serde_json::Value>) -> Option<String> {
-    match value? {
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Number(number) => Some(number.to_string()),
+fn value(json: Option<&serde_json::Value>) -> Option<Comparable> {
+    match json? {
+        serde_json::Value::String(text) => Some(Comparable::of(text)),
+        serde_json::Value::Number(number) => Some(Comparable::of(&number.to_string())),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    filter::{Condition, Filter, Group, compare},
+    filter::{Comparable, Condition, Filter, Group},
     portal::{Kind, Portal, Record},
     refusal::Refusal,
 };
@@ -51,9 +51,10 @@ pub(super) fn search(kind: Kind, body: &[u8], portal: &Portal) -> Result<Value, 
     }
     let groups = query.conditions()?;
     let order = query.order()?;
-    let mut found: Vec<&Record> = portal.records(kind).filter(|record| matches(kind, record, &groups)).collect();
-    found.sort_by(|a, b| order.compare(kind, a, b));
-    let page: Vec<Value> = found.iter().skip(after).take(limit).map(|r| r.shown(kind, &query.properties)).collect();
+    let found = portal.records(kind).filter(|record| matches(kind, record, &groups));
+    let found = order.sort(kind, found);
+    let page = found.iter().skip(after).take(limit).map(|record| record.shown(kind, &query.properties));
+    let page: Vec<Value> = page.collect();
     let mut answer = json!({"total": found.len(), "results": page});
     // HubSpot offers the next page even where it will refuse it: a reader must count for itself.
     if after + limit < found.len()
@@ -115,11 +116,14 @@ impl Query {
 impl Order {
     /// Ties come in an order of their own, the same for each page and unlike that of ids: HubSpot
     /// promises none.
-    fn compare(&self, kind: Kind, a: &Record, b: &Record) -> std::cmp::Ordering {
-        let value = |record: &Record| record.property(kind, &self.property).unwrap_or_default();
-        let by_value = compare(&value(a), &value(b));
-        let by_value = if self.descending { by_value.reverse() } else { by_value };
-        by_value.then_with(|| scattered(a.id).cmp(&scattered(b.id)))
+    fn sort<'a>(&self, kind: Kind, records: impl Iterator<Item = &'a Record>) -> Vec<&'a Record> {
+        let key = |record: &Record| Comparable::of(&record.property(kind, &self.property).unwrap_or_default());
+        let mut records: Vec<(Comparable, &Record)> = records.map(|record| (key(record), record)).collect();
+        records.sort_by(|(a, a_record), (b, b_record)| {
+            let by_value = if self.descending { b.compare(a) } else { a.compare(b) };
+            by_value.then_with(|| scattered(a_record.id).cmp(&scattered(b_record.id)))
+        });
+        records.into_iter().map(|(_, record)| record).collect()
     }
 }
 

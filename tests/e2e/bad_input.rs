@@ -1,0 +1,255 @@
+//! Each kind of bad input has its own problem, which names the step and what to do, and nothing
+//! is changed by it.
+
+use std::path::Path;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sophia_tests::{Caller, Node, Setup, guest, variant, with_manifest, without_manifest};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+/// Everything that a caller can see of a node's state, and the files behind it.
+async fn state(node: &Node) -> Value {
+    let mut state = json!({});
+    for path in [
+        "/v1/plugins",
+        "/v1/plugins/fetcher",
+        "/v1/plugins/fetcher/versions",
+        "/v1/plugins/fetcher/grants",
+        "/v1/connections",
+        "/v1/secrets",
+        "/config",
+    ] {
+        state[path] = node.get(path).await.expect(200);
+    }
+    let mut files = Vec::new();
+    list(&node.data().path(), &mut files);
+    state["files"] = json!(files);
+    state
+}
+
+/// The files below, without the database's own.
+fn list(folder: &Path, files: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+        let name = entry.path().display().to_string();
+        match entry.file_type().unwrap().is_dir() {
+            true => list(&entry.path(), files),
+            false if name.contains("sophia.db") => {}
+            false => files.push(name),
+        }
+    }
+    files.sort();
+}
+
+async fn node(setup: Setup) -> Node {
+    let node = setup.start().await;
+    node.deploy("fetcher", &guest("fetcher")).await;
+    node.deploy("hello", &guest("hello")).await;
+    node.put_secret("token", "kept", &["https://api.hubapi.com/*"]).await.expect(200);
+    node.connect("fetcher", "main", json!({}), json!({"token": "token"})).await.expect(200);
+    node
+}
+
+/// A core module that imports Extism's kernel: one type, one import.
+fn extism() -> Vec<u8> {
+    let mut wasm = b"\0asm\x01\0\0\0".to_vec();
+    wasm.extend(b"\x01\x05\x01\x60\0\x01\x7e");
+    wasm.extend(b"\x02\x20\x01\x0fextism:host/env\x0cinput_length\0\0");
+    wasm
+}
+
+fn manifest(rest: &str) -> Vec<u8> {
+    with_manifest(&guest("hello"), &format!("[plugin]\nname = \"hello\"\nversion = \"1.0.0\"\n{rest}"))
+}
+
+#[tokio::test]
+async fn uploads_that_cannot_be_are_refused_at_their_step() {
+    let node = node(Setup::new().set(&["uploads", "max"], "1MiB")).await;
+    let before = state(&node).await;
+    let hello = guest("hello");
+    let core = b"\0asm\x01\0\0\0".to_vec();
+    let component = b"\0asm\x0d\0\x01\0".to_vec();
+    for (what, wasm, status, kind, step) in [
+        ("nothing", Vec::new(), 422, "not-wasm", "validate"),
+        ("text", b"hello".to_vec(), 422, "not-wasm", "validate"),
+        ("a core module", core, 422, "core-module", "validate"),
+        ("an Extism plugin", extism(), 422, "extism-not-yet", "validate"),
+        ("a component that does nothing", component, 422, "unknown-world", "world"),
+        ("half a component", hello[..hello.len() / 2].to_vec(), 422, "truncated-wasm", "validate"),
+        ("noise in a component", [&hello[..], &[9, 1, 0]].concat(), 422, "malformed-wasm", "validate"),
+        ("more than the operator takes", variant(&vec![0; 2 << 20], 1), 413, "upload-too-large", "receive"),
+        ("an unknown field", manifest("world = \"endpoint\"\ncolour = \"red\"\n"), 422, "invalid-manifest", "manifest"),
+        ("an unknown section", manifest("world = \"endpoint\"\n[rights]\n"), 422, "invalid-manifest", "manifest"),
+        ("no TOML", manifest("world = \"endpoint\n"), 422, "invalid-manifest", "manifest"),
+        ("another world", manifest("world = \"policy\"\n"), 422, "manifest-mismatch", "manifest"),
+    ] {
+        let problem = node.put_plugin("hello", &wasm).await.problem(status, kind);
+        assert_eq!(problem["step"], step, "{what}: {problem}");
+        assert_eq!(state(&node).await, before, "{what} changed something");
+    }
+    let other = node.put_plugin("goodbye", &hello).await.problem(422, "manifest-mismatch");
+    assert_eq!(other["step"], "manifest");
+    assert!(other["detail"].as_str().unwrap().contains("/v1/plugins/hello"), "{other}");
+    let twice = [without_manifest(&hello), with_manifest(&hello, "a = 1")[without_manifest(&hello).len()..].to_vec()];
+    let two = with_two_manifests(&twice);
+    assert_eq!(node.put_plugin("hello", &two).await.problem(422, "two-manifests")["step"], "manifest");
+    assert_eq!(state(&node).await, before);
+    node.stop().await;
+}
+
+/// A component and a manifest section, with the section twice.
+fn with_two_manifests([bare, section]: &[Vec<u8>; 2]) -> Vec<u8> {
+    [&bare[..], section, section].concat()
+}
+
+#[tokio::test]
+async fn an_upload_that_breaks_off_leaves_nothing() {
+    let node = node(Setup::new()).await;
+    let before = state(&node).await;
+    let hello = guest("hello");
+    let address = node.base().strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "PUT /v1/plugins/hello HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n",
+        node.key().unwrap(),
+        hello.len()
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(&hello[..hello.len() / 2]).await.unwrap();
+    connection.shutdown().await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.is_empty() || answer.contains("/problems/upload-interrupted"), "{answer}");
+    assert_eq!(state(&node).await, before);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn names_that_could_be_paths_are_refused() {
+    let node = node(Setup::new()).await;
+    let before = state(&node).await;
+    for name in ["..%2Fetc", "a%2Fb", "..", ".", "A", "a.b", "-a", "a%00b", "%2e%2e", "x%20y", &"a".repeat(64)] {
+        // Not through a URL type, which would resolve the dots.
+        let (status, body) = raw(&node, "PUT", &format!("/v1/plugins/{name}"), &guest("hello")).await;
+        assert!(matches!(status, 400 | 404 | 405), "{name}: {status} {body}");
+        assert!(body["type"].as_str().is_some_and(|kind| kind.starts_with("/problems/")), "{name}: {body}");
+    }
+    let named = node.put_plugin("a%2Fb", &guest("hello")).await.problem(400, "invalid-name");
+    assert!(named["detail"].as_str().unwrap().contains("is no name"), "{named}");
+    node.connect("fetcher", "a%2Fb", json!({}), json!({})).await.problem(400, "invalid-name");
+    node.put_secret("..%2Ftoken", "x", &[]).await.problem(400, "invalid-name");
+    assert_eq!(state(&node).await, before);
+    node.stop().await;
+}
+
+/// Sends a path exactly as written.
+async fn raw(node: &Caller, method: &str, path: &str, body: &[u8]) -> (u16, Value) {
+    let address = node.base().strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        node.key().unwrap(),
+        body.len()
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    // A refusal may come before the body was taken.
+    let _sent = connection.write_all(body).await.is_ok();
+    let mut answer = Vec::new();
+    let _read = connection.read_to_end(&mut answer).await.is_ok();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_said_to() {
+    let node = node(Setup::new()).await;
+    let before = state(&node).await;
+    node.get("/v1/plugins/nobody").await.problem(404, "unknown-plugin");
+    node.post("/v1/plugins/nobody/rollback", json!({})).await.problem(404, "unknown-plugin");
+    node.get("/v1/plugins/nobody/grants").await.problem(404, "unknown-plugin");
+    node.get("/x/nobody/").await.problem(404, "unknown-plugin");
+    node.post("/v1/policies/nobody/ask", json!({})).await.problem(404, "unknown-plugin");
+    node.check("nobody/main").await.problem(404, "unknown-plugin");
+    node.check("hello/main").await.problem(404, "other-world");
+    node.connect("nobody", "main", json!({}), json!({})).await.problem(404, "unknown-plugin");
+    node.check("fetcher/nobody").await.problem(404, "unknown-connection");
+    node.delete("/v1/connections/fetcher/nobody").await.problem(404, "unknown-connection");
+    let stream = node.read("fetcher/main", "nothing", &Value::Null, 10).await.problem(404, "unknown-stream");
+    assert!(stream["detail"].as_str().unwrap().contains("offers"), "{stream}");
+    let action = node.act("fetcher/main", "dance", json!({})).await.problem(404, "unknown-action");
+    assert!(action["detail"].as_str().unwrap().contains("fetch"), "{action}");
+    let credential = node.connect("fetcher", "main", json!({}), json!({"toke": "token"})).await;
+    assert!(credential.problem(422, "unknown-credential")["detail"].as_str().unwrap().contains("token"));
+    node.post("/v1/plugins/hello/rollback", json!({})).await.problem(409, "nothing-to-roll-back-to");
+    assert_eq!(state(&node).await, before);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_that_cannot_be_read_are_refused() {
+    let node = node(Setup::new()).await;
+    let before = state(&node).await;
+    for (method, path) in [
+        (Method::POST, "/v1/connectors/fetcher/main/actions/fetch"),
+        (Method::POST, "/v1/connectors/fetcher/main/read"),
+        (Method::PUT, "/v1/connections/fetcher/main"),
+        (Method::PUT, "/v1/secrets/token"),
+        (Method::POST, "/v1/plugins/fetcher/grants"),
+        (Method::POST, "/v1/plugins/hello/rollback"),
+    ] {
+        for body in ["{", "{\"a\": }", "[1,]", "\u{feff}{}", "{} {}"] {
+            let reply = node.send(node.request(method.clone(), path).body(body)).await;
+            let problem = reply.problem(400, "malformed-json");
+            assert_eq!(problem["blame"], "caller", "{path} {body}");
+        }
+    }
+    for (path, body) in [
+        ("/v1/secrets/token", json!({"value": "x", "scope": ["https://api.hubapi.com/*"], "colour": "red"})),
+        ("/v1/secrets/token", json!({"value": "x", "scope": ["ftp://api.hubapi.com/*"]})),
+        ("/v1/secrets/token", json!({"value": 7})),
+        ("/v1/connections/fetcher/main", json!({"config": {"a": 1}})),
+        ("/v1/connections/fetcher/main", json!({"credentials": {"token": "../x"}})),
+    ] {
+        node.put(path, body).await.problem(422, "wrong-shape");
+    }
+    assert_eq!(state(&node).await, before);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_the_key() {
+    let node = node(Setup::new()).await;
+    let before = state(&node).await;
+    let requests = || {
+        [
+            (Method::GET, "/v1/plugins"),
+            (Method::PUT, "/v1/plugins/hello"),
+            (Method::DELETE, "/v1/plugins/hello"),
+            (Method::POST, "/v1/plugins/fetcher/grants"),
+            (Method::GET, "/v1/plugins/fetcher/logs"),
+            (Method::GET, "/v1/secrets"),
+            (Method::PUT, "/v1/secrets/token"),
+            (Method::DELETE, "/v1/connections/fetcher/main"),
+            (Method::POST, "/v1/connectors/fetcher/main/check"),
+            (Method::POST, "/v1/connectors/fetcher/main/actions/fetch"),
+            (Method::POST, "/v1/policies/any/ask"),
+            (Method::GET, "/x/hello/"),
+            (Method::GET, "/x/nobody/"),
+        ]
+    };
+    let nobody = node.with_key(None);
+    let wrong = node.with_key(Some("sophia_op_another-key-that-is-as-long-as-the-right"));
+    for (method, path) in requests() {
+        nobody.send(nobody.request(method.clone(), path)).await.problem(401, "key-missing");
+        wrong.send(wrong.request(method.clone(), path)).await.problem(401, "key-wrong");
+        let basic = nobody.request(method.clone(), path).basic_auth("operator", node.key());
+        nobody.send(basic).await.problem(401, "key-malformed");
+    }
+    assert_eq!(state(&node).await, before);
+    node.stop().await;
+}
