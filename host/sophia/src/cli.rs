@@ -41,7 +41,14 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed or refused, 2 wrong usage
 #[derive(Debug, Args)]
 struct NodeArgs {
     /// The node
-    #[arg(long, global = true, env = "SOPHIA_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        global = true,
+        env = "SOPHIA_SERVER",
+        hide_env_values = true,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
     server: Url,
     /// Its key; SOPHIA_OPERATOR_KEY is taken where this is not given
     #[arg(long, global = true, env = "SOPHIA_KEY", value_name = "KEY", hide_env_values = true)]
@@ -126,12 +133,60 @@ mod tests {
 
     #[test]
     fn says_what_it_does() {
-        check(&["--help"], expect![[""]]);
+        check(
+            &["--help"],
+            expect![[r#"
+                An edge plugin host for AI systems: upload a .wasm, grant it, call it
+
+                Usage: sophia [OPTIONS] <COMMAND>
+
+                Commands:
+                  serve        Run a node
+                  plugin       Make, check, upload and manage plugins
+                  connection   Manage connections: accounts at vendors
+                  secret       Manage secrets; a value goes in and never comes out
+                  connector    Call a connector
+                  policy       Call a policy
+                  completions  Print completions for a shell
+                  help         Print this message or the help of the given subcommand(s)
+
+                Options:
+                      --server <URL>  The node [env: SOPHIA_SERVER] [default: http://127.0.0.1:8080]
+                      --key <KEY>     Its key; SOPHIA_OPERATOR_KEY is taken where this is not given [env:
+                                      SOPHIA_KEY]
+                      --json          Print the node's answer as JSON
+                  -h, --help          Print help
+                  -V, --version       Print version
+
+                Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 the node cannot be reached, 4 uploaded and
+                pending until granted
+            "#]],
+        );
     }
 
     #[test]
-    fn says_what_each_group_does() {
-        check(&["plugin", "push", "--help"], expect![[""]]);
-        check(&["secret", "set", "--help"], expect![[""]]);
+    fn says_what_a_command_takes() {
+        check(
+            &["plugin", "push", "--help"],
+            expect![[r#"
+                Upload a component
+
+                Usage: sophia plugin push [OPTIONS] <FILE>
+
+                Arguments:
+                  <FILE>  The component
+
+                Options:
+                      --name <NAME>      The plugin; the name in its manifest, else that of the file, where not
+                                         given
+                      --server <URL>     The node [env: SOPHIA_SERVER] [default: http://127.0.0.1:8080]
+                      --key <KEY>        Its key; SOPHIA_OPERATOR_KEY is taken where this is not given [env:
+                                         SOPHIA_KEY]
+                      --manifest <FILE>  A manifest for a component that has none inside
+                      --grant            Allow all that it asks for
+                      --json             Print the node's answer as JSON
+                  -h, --help             Print help
+            "#]],
+        );
     }
 }

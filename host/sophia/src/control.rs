@@ -28,7 +28,7 @@ use axum::{
     body::Body as ControlBody,
     routing::{get, post, put},
 };
-use http::{Request, Response, request::Parts};
+use http::{Request, Response, header, request::Parts};
 use sophia_domain::Problem;
 use tower::ServiceExt;
 
@@ -80,7 +80,7 @@ impl Control {
     /// Answers a request that calls no plugin.
     pub(crate) async fn answer(
         &self,
-        exchange: &Exchange,
+        exchange: &mut Exchange,
         head: Parts,
         body: CallerBody,
     ) -> Result<Response<Body>, Problem> {
@@ -88,7 +88,12 @@ impl Control {
         request.extensions_mut().insert(Asked { peer: exchange.peer() });
         let Ok(mut response) = self.0.clone().oneshot(request).await;
         match response.extensions_mut().remove::<Refusal>() {
-            Some(refusal) => Err(refusal.problem()),
+            Some(refusal) => {
+                if let Some(methods) = response.headers_mut().remove(header::ALLOW) {
+                    exchange.allows(methods);
+                }
+                Err(refusal.problem())
+            }
             None => Ok(response.map(Body::Control)),
         }
     }

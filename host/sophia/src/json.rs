@@ -14,7 +14,7 @@ use crate::http::body::Body;
 /// A caller's body as JSON text.
 pub(crate) fn text(body: &[u8]) -> Result<&str, Problem> {
     serde_json::from_slice::<IgnoredAny>(body).map_err(|wrong| malformed(body, &wrong))?;
-    // JSON was read from it, so it is UTF-8 where it matters; outside of strings it is ASCII.
+    // Strings were skipped, not decoded: whether they are UTF-8 is still to be seen.
     str::from_utf8(body).map_err(|_| not_utf8())
 }
 

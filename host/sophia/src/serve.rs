@@ -17,7 +17,9 @@ use crate::{
     config::{self, Config, RawConfig},
     control::Control,
     http::{listener, service::Service},
-    machine, telemetry,
+    machine,
+    node::Node,
+    telemetry,
 };
 
 /// Time for tasks that were cut off to notice, and for the runtime to end.
@@ -27,25 +29,25 @@ const AFTER_DRAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// Address and port to listen on [default: 127.0.0.1:8080]
-    #[arg(long, env = "SOPHIA_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "SOPHIA_LISTEN", hide_env_values = true, value_name = "ADDR")]
     listen: Option<String>,
     /// Directory of the state [default: sophia-data]
-    #[arg(long, env = "SOPHIA_DATA", value_name = "DIR")]
+    #[arg(long, env = "SOPHIA_DATA", hide_env_values = true, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Configuration file
-    #[arg(long, env = "SOPHIA_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "SOPHIA_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// development, staging or production [default: development]
-    #[arg(long, env = "SOPHIA_ENVIRONMENT", value_name = "NAME")]
+    #[arg(long, env = "SOPHIA_ENVIRONMENT", hide_env_values = true, value_name = "NAME")]
     environment: Option<String>,
     /// Base URL of an OTLP collector
-    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL")]
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true, value_name = "URL")]
     otlp_endpoint: Option<String>,
     /// text or json [default: text]
-    #[arg(long, env = "SOPHIA_LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(long, env = "SOPHIA_LOG_FORMAT", hide_env_values = true, value_name = "FORMAT")]
     log_format: Option<String>,
     /// Log levels by target, such as `info,sophia_registry=debug` [default: info]
-    #[arg(long, env = "SOPHIA_LOG", value_name = "LEVELS")]
+    #[arg(long, env = "SOPHIA_LOG", hide_env_values = true, value_name = "LEVELS")]
     log: Option<String>,
 }
 
@@ -102,7 +104,7 @@ async fn serve(service: Arc<Service>, listener: TcpListener, mut signals: signal
     let _ = accepting.await;
     node.tasks.close();
     tokio::select! {
-        () = node.tasks.wait() => tracing::info!("drained"),
+        () = finish(&node) => tracing::info!("drained"),
         () = tokio::time::sleep(within) => {
             tracing::warn!(connections = node.tasks.len(), "the drain's time is over; what still runs is cut off");
         }
@@ -112,6 +114,12 @@ async fn serve(service: Arc<Service>, listener: TcpListener, mut signals: signal
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Requests in flight first; then the changes that went on when their callers left.
+async fn finish(node: &Node) {
+    node.tasks.wait().await;
+    node.registry.drain().await;
 }
 
 /// Says where the node is, and the one time that the operator's key is shown.

@@ -61,12 +61,17 @@ pub(crate) fn start(config: &TelemetryConfig, environment: Environment) -> Resul
     // Workers, the runtime's first thread and a few that block.
     let (lines, writer) = lines::start(io::stderr(), machine::cores() + 2).map_err(TelemetryError::Thread)?;
     let spans = spans(config, environment)?;
-    let subscriber = Registry::default().with(log_layer(config, lines.clone()));
-    let to_otlp = spans.as_ref().map(|provider| {
-        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("sophia"));
-        layer.with_location(false).with_threads(false).with_filter(filter_fn(is_own_span))
-    });
-    subscriber.with(to_otlp).try_init().map_err(|_| TelemetryError::Twice)?;
+    let to_log = Registry::default().with(log_layer(config, lines.clone()));
+    // An absent layer is no layer at all: one that is `None` would be asked about every span.
+    let set = match &spans {
+        None => to_log.try_init(),
+        Some(provider) => {
+            let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("sophia"));
+            let layer = layer.with_location(false).with_threads(false);
+            to_log.with(layer.with_filter(filter_fn(is_own_span))).try_init()
+        }
+    };
+    set.map_err(|_| TelemetryError::Twice)?;
     Ok(Telemetry { lines, writer, spans })
 }
 

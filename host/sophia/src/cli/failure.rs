@@ -18,7 +18,7 @@ pub(crate) enum Failure {
         source: reqwest::Error,
     },
     /// Uploaded, and pending.
-    #[error("{name} is uploaded, and pending until it is granted: sophia plugin grant {name}")]
+    #[error("{name} is uploaded, and answers once it is granted: sophia plugin grant {name}")]
     Pending {
         /// The plugin.
         name: String,
@@ -43,7 +43,9 @@ pub(crate) fn exit_code(done: Result<ExitCode, Failure>) -> ExitCode {
         Ok(code) => return code,
         Err(failure) => failure,
     };
-    eprint!("error: {failure}");
+    // Being pending is what a node does when it works as it should.
+    let word = if matches!(failure, Failure::Pending { .. }) { "pending" } else { "error" };
+    eprint!("{word}: {failure}");
     let mut cause = std::error::Error::source(&failure);
     while let Some(error) = cause {
         eprint!(": {error}");

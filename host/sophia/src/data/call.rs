@@ -38,12 +38,12 @@ pub(super) fn plugin(exchange: &Exchange, name: &str, world: World) -> Result<Ar
 fn other_world(plugin: &LivePlugin, wanted: World) -> Problem {
     let (name, is) = (&plugin.name, plugin.world);
     let detail = match is {
-        World::Endpoint => format!("`{name}` is an endpoint, not a {wanted}: call it at /x/{name}/"),
+        World::Endpoint => format!("`{name}` is an endpoint, no {wanted}: call it at /x/{name}/"),
         World::Connector => {
-            format!("`{name}` is a connector, not a {wanted}: call it at /v1/connectors/{name}/{{connection}}/…")
+            format!("`{name}` is a connector, no {wanted}: call it at /v1/connectors/{name}/{{connection}}/…")
         }
-        World::Policy => format!("`{name}` is a policy, not a {wanted}: call it at /v1/policies/{name}/ask"),
-        World::Pattern => format!("`{name}` is a pattern, not a {wanted}: this node cannot run patterns yet"),
+        World::Policy => format!("`{name}` is a policy, no {wanted}: call it at /v1/policies/{name}/ask"),
+        World::Pattern => format!("`{name}` is a pattern, no {wanted}: this node cannot run patterns yet"),
     };
     Problem::caller(404, "other-world", "The plugin is of another world", detail)
 }

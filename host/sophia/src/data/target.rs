@@ -1,4 +1,4 @@
-use http::{Method, Response, request::Parts};
+use http::{HeaderValue, Method, Response, request::Parts};
 use sophia_domain::Problem;
 
 use super::{connector, endpoint, policy, webhook};
@@ -88,14 +88,14 @@ impl<'a> Target<'a> {
         match self {
             Self::Endpoint { plugin } => endpoint::call(exchange, plugin, head, body).await,
             Self::Ask { policy } => {
-                only_post(&head.method)?;
+                only_post(exchange, &head.method)?;
                 policy::ask(exchange, policy, &head.headers, body).await
             }
             Self::Connection { connector, connection, operation: Operation::Webhook } => {
                 webhook::take(exchange, (connector, connection), head, body).await
             }
             Self::Connection { connector, connection, operation } => {
-                only_post(&head.method)?;
+                only_post(exchange, &head.method)?;
                 connector::call(exchange, (connector, connection), operation, &head.headers, body).await
             }
         }
@@ -114,10 +114,11 @@ impl<'a> Operation<'a> {
     }
 }
 
-fn only_post(method: &Method) -> Result<(), Problem> {
+fn only_post(exchange: &mut Exchange, method: &Method) -> Result<(), Problem> {
     if method == Method::POST {
         return Ok(());
     }
+    exchange.allows(HeaderValue::from_static("POST"));
     Err(Problem::caller(405, "method-not-allowed", "The route does not take this method", "send a POST"))
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, header};
 use sophia_domain::{ConnectionName, Fault, Problem, RequestId};
 use sophia_sandbox::Spent;
 use tracing::Span;
@@ -42,6 +42,8 @@ pub(crate) struct Exchange {
     connection: Option<ConnectionName>,
     spent: Option<Spent>,
     failure: Option<&'static str>,
+    /// Methods that the route takes, where it refused another.
+    allow: Option<HeaderValue>,
 }
 
 impl Exchange {
@@ -67,6 +69,7 @@ impl Exchange {
             connection: None,
             spent: None,
             failure: None,
+            allow: None,
         }
     }
 
@@ -78,6 +81,11 @@ impl Exchange {
     /// Who asked, as the connection knows it.
     pub(crate) fn peer(&self) -> IpAddr {
         self.peer
+    }
+
+    /// Notes which methods the route takes (RFC 9110, 15.5.6).
+    pub(crate) fn allows(&mut self, methods: HeaderValue) {
+        self.allow = Some(methods);
     }
 
     /// Notes which plugin answers.
@@ -155,7 +163,11 @@ impl Exchange {
 
     fn refuse(&mut self, problem: Problem) -> Response<Body> {
         self.failure = self.failure.or_else(|| problem::failure(&problem));
-        problem::answer(problem, self.id())
+        let mut response = problem::answer(problem, self.id());
+        if let Some(methods) = self.allow.take() {
+            response.headers_mut().insert(header::ALLOW, methods);
+        }
+        response
     }
 
     fn stamp(&self, headers: &mut HeaderMap) {

@@ -206,12 +206,40 @@ mod tests {
                 )
             })
             .collect();
-        expect![[""]].assert_eq(&told.join("\n"));
+        expect![[r#"
+            denied: 403 caller /problems/plugin-denied: why
+            not-found: 404 caller /problems/plugin-not-found: why
+            invalid: 422 caller /problems/plugin-invalid: why
+            limited: 429 upstream /problems/limited retry 2: the vendor takes no more calls now; try again in 2 s
+            exhausted: 429 caller /problems/exhausted: its scope: key
+            upstream: 502 upstream /problems/upstream: it answered 400: why
+            timed-out: 504 upstream /problems/timed-out: try again later
+            cancelled: 499 caller /problems/cancelled: the caller went away, or the run was cancelled
+            unavailable: 501 host /problems/unavailable: why
+            other: 500 plugin /problems/plugin-failed: ab
+            trap: 502 plugin /problems/fault: the plugin's logs under /v1/plugins/{name}/logs may say more
+            limit-memory: 502 plugin /problems/fault: the call's `memory` limit is used up; the manifest may ask for more
+            limit-wall: 504 plugin /problems/fault: the call's wall time is used up; the manifest may ask for more
+            contract: 502 plugin /problems/fault: item 3 is no JSON
+            busy: 503 host /problems/busy retry 1: no instance is free on this node
+            cancelled: 499 caller /problems/cancelled: the caller went away
+            host: 500 host /problems/fault: the node's log has the cause under this request's id"#]]
+        .assert_eq(&told.join("\n"));
     }
 
     #[test]
     fn writes_a_problem_document() {
         let problem = Failure::Fault(Fault::Limit(LimitKind::Cpu)).problem().for_request(RequestId::from_bits(7));
-        expect![[""]].assert_eq(&serde_json::to_string_pretty(&problem).unwrap());
+        expect![[r#"
+            {
+              "type": "/problems/fault",
+              "title": "The plugin used more than it may",
+              "status": 502,
+              "detail": "the call's `cpu` limit is used up; the manifest may ask for more",
+              "fault": "limit-cpu",
+              "blame": "plugin",
+              "request_id": "00000000000000000000000000000007"
+            }"#]]
+        .assert_eq(&serde_json::to_string_pretty(&problem).unwrap());
     }
 }

@@ -1,6 +1,6 @@
 //! The life of a request.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, pin::pin, sync::Arc};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -31,12 +31,15 @@ pub(crate) async fn handle(service: Arc<Service>, peer: SocketAddr, request: Req
     let opening = (&head.method, &head.uri, &head.headers);
     let mut exchange = Exchange::begin(service.node.clone(), peer.ip(), route, opening);
     let span = exchange.span.clone();
-    let answering = async {
-        match target {
-            Some(target) => target.call(&mut exchange, head, body).await,
-            None => service.control.answer(&exchange, head, body).await,
-        }
+    // Pinned where it stands: the future of a guest's call is large, and need not be moved about.
+    let outcome = {
+        let answering = pin!(async {
+            match target {
+                Some(target) => target.call(&mut exchange, head, body).await,
+                None => service.control.answer(&mut exchange, head, body).await,
+            }
+        });
+        answering.instrument(span).await
     };
-    let outcome = answering.instrument(span).await;
     exchange.finish(outcome)
 }

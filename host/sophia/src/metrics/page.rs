@@ -168,6 +168,18 @@ mod tests {
         let page = page(&metrics, Gauges { connections: 2, ..Gauges::default() }).unwrap();
         let is_shown = |line: &&str| !line.starts_with('#') && !line.ends_with(" 0") && !line.contains("_bucket");
         let lines: Vec<&str> = page.lines().filter(is_shown).collect();
-        expect![[""]].assert_eq(&lines.join("\n"));
+        expect![[r#"
+            sophia_connections 2
+            sophia_overhead_seconds_sum 0.0
+            sophia_http_answers_total{route="connector.act",status="2xx"} 1
+            sophia_http_request_seconds_sum{route="connector.act"} 0.00003
+            sophia_http_request_seconds_count{route="connector.act"} 1
+            sophia_calls_total{plugin="echo",outcome="ok"} 1
+            sophia_calls_total{plugin="echo",outcome="trap"} 1
+            sophia_call_cpu_seconds_total{plugin="echo"} 0.002
+            sophia_host_calls_total{plugin="echo"} 3
+            sophia_call_seconds_sum{plugin="echo"} 0.0
+            sophia_call_seconds_count{plugin="echo"} 2"#]]
+        .assert_eq(&lines.join("\n"));
     }
 }

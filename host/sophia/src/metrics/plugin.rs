@@ -9,7 +9,7 @@ use sophia_sandbox::Spent;
 use super::{Counter, Histogram};
 
 /// How a call can end: well, with an error that the plugin gave, or with a fault.
-pub(crate) const OUTCOMES: [&str; 26] = [
+pub(crate) const OUTCOMES: [&str; 24] = [
     "ok",
     "denied",
     "not-found",
@@ -33,8 +33,6 @@ pub(crate) const OUTCOMES: [&str; 26] = [
     "contract",
     "busy",
     "host",
-    "refused",
-    "unknown-operation",
     "unlisted",
 ];
 

@@ -70,15 +70,13 @@ pub(super) fn uploaded(uploaded: &Uploaded) -> String {
         short(&uploaded.digest),
         state(uploaded.state)
     );
-    for (title, sign, asks) in [
-        ("new asks:", "+", &uploaded.added),
-        ("asks no more:", "-", &uploaded.removed),
-        ("not granted:", "!", &uploaded.ungranted),
-    ] {
-        if !asks.is_empty() {
-            text.push_str(&format!("  {title}\n"));
-            asks.iter().for_each(|ask| text.push_str(&format!("    {sign} {ask}\n")));
-        }
+    for ask in &uploaded.added {
+        let note = if uploaded.ungranted.contains(ask) { "  (not granted)" } else { "" };
+        text.push_str(&format!("  + {ask}{note}\n"));
+    }
+    uploaded.removed.iter().for_each(|ask| text.push_str(&format!("  - {ask}\n")));
+    for ask in uploaded.ungranted.iter().filter(|ask| !uploaded.added.contains(ask)) {
+        text.push_str(&format!("    {ask}  (not granted)\n"));
     }
     let rows = uploaded.steps.iter().map(|step| {
         let note = step.note.clone().unwrap_or_default();
