@@ -32,7 +32,7 @@ impl Operation {
     /// Brings a node to where the operation can begin. All of it is acknowledged.
     async fn prepare(self, node: &Caller) {
         node.deploy("hello", &guest("hello")).await;
-        node.put_secret("kept", "kept", &["https://api.hubapi.com/*"]).await.expect(200);
+        node.put_secret("kept", "kept-and-safe", &["https://api.hubapi.com/*"]).await.expect(200);
         if self == Self::Grant {
             node.put_plugin("fetcher", &guest("fetcher")).await.expect(202);
         }

@@ -87,15 +87,15 @@ async fn shows_a_secret_to_nobody_and_writes_it_down_nowhere() {
 
 #[tokio::test]
 async fn a_secret_set_anew_is_used_at_once_and_a_deleted_one_no_more() {
-    let portal = HubSpot::start(Options::for_token("pat-new")).await.unwrap();
+    let portal = HubSpot::start(Options::for_token("pat-afterwards")).await.unwrap();
     let node = Setup::new().with_hubspot(&portal).start().await;
     node.deploy("fetcher", &guest("fetcher")).await;
     let scope = ["https://api.hubapi.com/*"];
-    node.put_secret("token", "pat-old", &scope).await.expect(200);
+    node.put_secret("token", "pat-before", &scope).await.expect(200);
     node.connect("fetcher", "main", json!({}), json!({"token": "token"})).await.expect(200);
     let fetch = async || node.act("fetcher/main", "fetch", json!({ "url": OWNERS })).await;
     assert_eq!(fetch().await.expect(200)["status"], 401);
-    assert_eq!(node.put_secret("token", "pat-new", &scope).await.expect(200)["version"], 2);
+    assert_eq!(node.put_secret("token", "pat-afterwards", &scope).await.expect(200)["version"], 2);
     assert_eq!(fetch().await.expect(200)["status"], 200);
     assert_eq!(node.delete("/v1/secrets/token").await.status, 204);
     let n_seen = portal.seen().len();

@@ -176,7 +176,7 @@ async fn a_restart_keeps_versions_grants_connections_and_secrets() {
     let node = Setup::new().start().await;
     let hello = node.deploy("hello", &guest("hello")).await;
     let fetcher = node.deploy("fetcher", &guest("fetcher")).await;
-    node.put_secret("token", "kept", &["https://api.hubapi.com/*"]).await.expect(200);
+    node.put_secret("token", "kept-and-safe", &["https://api.hubapi.com/*"]).await.expect(200);
     node.connect("fetcher", "main", json!({}), json!({"token": "token"})).await.expect(200);
     let data = node.data().clone();
     node.stop().await;
