@@ -90,7 +90,8 @@ impl Registry {
         let own = [EngineKind::Plain, EngineKind::Concurrent].map(|engine| self.0.sandbox.compatibility(engine));
         let blobs = self.0.store.blobs();
         for name in blobs.list(BlobKind::Aot).await? {
-            let is_own = name.split_once('-').is_some_and(|(_, compatibility)| own.iter().any(|own| own == compatibility));
+            let is_own =
+                name.split_once('-').is_some_and(|(_, compatibility)| own.iter().any(|own| own == compatibility));
             if !is_own {
                 blobs.delete(BlobKind::Aot, &name).await?;
             }

@@ -129,7 +129,10 @@ mod tests {
             connector: "hubspot".parse().unwrap(),
             name: "emea".parse().unwrap(),
             config: config.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-            credentials: credentials.iter().map(|(name, secret)| ((*name).to_owned(), secret.parse().unwrap())).collect(),
+            credentials: credentials
+                .iter()
+                .map(|(name, secret)| ((*name).to_owned(), secret.parse().unwrap()))
+                .collect(),
         }
     }
 

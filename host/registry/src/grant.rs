@@ -67,7 +67,8 @@ impl Registry {
     pub async fn grants(&self, tenant: &TenantId, name: &PluginName) -> Result<GrantList, RegistryError> {
         let newest = self.newest(tenant, name).await?;
         let rows = self.0.store.grants(tenant, name).await?;
-        let of = |decision| rows.iter().filter(move |row| row.decision == decision).map(|row| row.ask.clone()).collect();
+        let of =
+            |decision| rows.iter().filter(move |row| row.decision == decision).map(|row| row.ask.clone()).collect();
         let (granted, declined) = (of(Decision::Granted), of(Decision::Declined));
         let grants = Grants::from_rows(rows);
         let asks = newest.manifest.asks();

@@ -17,7 +17,7 @@ pub use config_key::ConfigKey;
 pub use rate::Rate;
 
 /// Largest manifest. A long one has some 4 KiB.
-pub const MAX_MANIFEST_BYTES: usize = 64 << 10;
+const MAX_MANIFEST_BYTES: usize = 64 << 10;
 
 /// Longest name of a credential or signature.
 const MAX_KEY_LEN: usize = 63;

@@ -89,10 +89,8 @@ fn json<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T, StoreE
 
 #[cfg(test)]
 mod tests {
-    use sophia_domain::{Digest, World};
-
     use super::*;
-    use crate::{Activate, NewVersion};
+    use crate::{Activate, versions::tests::version};
 
     #[tokio::test]
     async fn keeps_and_forgets_connections_of_known_connectors() {
@@ -107,16 +105,8 @@ mod tests {
             credentials: BTreeMap::from([("hubspot".into(), "hubspot-token".parse().unwrap())]),
         };
         assert!(store.put_connection(&tenant, &connection).await.is_err());
-        let version = NewVersion {
-            digest: Digest::of(b"1"),
-            semver: "0.1.0".into(),
-            world: World::Connector,
-            size_bytes: 1,
-            manifest: None,
-            surface_json: "{}".into(),
-            description_json: None,
-        };
-        store.add_version(&tenant, &connector, &version, Activate::Now).await.unwrap();
+        let kept = version(b"1");
+        store.add_version(&tenant, &connector, &kept, Activate::Now).await.unwrap();
         store.put_connection(&tenant, &connection).await.unwrap();
         connection.config.clear();
         store.put_connection(&tenant, &connection).await.unwrap();

@@ -80,10 +80,8 @@ fn read((ask, decision): (String, String)) -> Result<GrantRow, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use sophia_domain::World;
-
     use super::*;
-    use crate::{Activate, NewVersion};
+    use crate::{Activate, versions::tests::version};
 
     #[tokio::test]
     async fn decides_and_activates_together() {
@@ -96,16 +94,8 @@ mod tests {
         assert!(absent.is_err());
         assert_eq!(store.grants(&tenant, &plugin).await.unwrap(), []);
 
-        let version = NewVersion {
-            digest,
-            semver: "0.1.0".into(),
-            world: World::Endpoint,
-            size_bytes: 1,
-            manifest: None,
-            surface_json: "{}".into(),
-            description_json: None,
-        };
-        store.add_version(&tenant, &plugin, &version, Activate::Later).await.unwrap();
+        let kept = version(b"1");
+        store.add_version(&tenant, &plugin, &kept, Activate::Later).await.unwrap();
         store.decide(&tenant, &plugin, &[row(Decision::Granted)], &digest).await.unwrap();
         store.decide(&tenant, &plugin, &[row(Decision::Declined)], &digest).await.unwrap();
         assert_eq!(store.grants(&tenant, &plugin).await.unwrap(), [row(Decision::Declined)]);

@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::fs::FlockOperation;
+use rustix::{fs::FlockOperation, io::Errno};
 use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -66,7 +66,8 @@ impl Store {
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let prepared = data_dir.to_owned();
         let (directory, blobs) = blobs::off_thread(move || prepare(&prepared)).await?;
-        let store = Self { pool: open_database(&data_dir.join("sophia.db")).await?, blobs, directory: Arc::new(directory) };
+        let store =
+            Self { pool: open_database(&data_dir.join("sophia.db")).await?, blobs, directory: Arc::new(directory) };
         store.sweep().await?;
         Ok(store)
     }
@@ -106,9 +107,11 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), StoreError> {
 
 fn lock(path: &Path) -> Result<File, StoreError> {
     let file = private_file(path)?;
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
-        .map_err(|_| StoreError::InUse { path: path.to_owned() })?;
-    Ok(file)
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(StoreError::InUse { path: path.to_owned() }),
+        Err(error) => Err(StoreError::directory(path, error.into())),
+    }
 }
 
 /// Opens or makes a file that only this user reads.

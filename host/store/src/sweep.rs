@@ -5,7 +5,8 @@ use crate::{BlobKind, Store, StoreError};
 impl Store {
     /// Removes blobs that no row names: what a process was writing when it was killed.
     pub(crate) async fn sweep(&self) -> Result<(), StoreError> {
-        let digests: Vec<(String,)> = sqlx::query_as("SELECT DISTINCT digest FROM versions").fetch_all(self.pool()).await?;
+        let digests: Vec<(String,)> =
+            sqlx::query_as("SELECT DISTINCT digest FROM versions").fetch_all(self.pool()).await?;
         let digests: HashSet<String> = digests.into_iter().map(|(digest,)| digest).collect();
         for kind in [BlobKind::Wasm, BlobKind::Aot] {
             for name in self.blobs().list(kind).await? {
@@ -22,10 +23,10 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use sophia_domain::{Digest, TenantId, World};
+    use sophia_domain::{Digest, TenantId};
 
     use super::*;
-    use crate::{Activate, NewVersion};
+    use crate::{Activate, versions::tests::version};
 
     #[tokio::test]
     async fn keeps_blobs_with_a_row_and_sweeps_the_rest() {
@@ -37,16 +38,10 @@ mod tests {
             store.blobs().put(BlobKind::Wasm, name, *b"x").await.unwrap();
             store.blobs().put(BlobKind::Aot, &format!("{name}-abc"), *b"x").await.unwrap();
         }
-        let version = NewVersion {
-            digest,
-            semver: "0.1.0".into(),
-            world: World::Endpoint,
-            size_bytes: 1,
-            manifest: None,
-            surface_json: "{}".into(),
-            description_json: None,
-        };
-        store.add_version(&TenantId::main(), &"hello".parse().unwrap(), &version, Activate::Now).await.unwrap();
+        store
+            .add_version(&TenantId::main(), &"hello".parse().unwrap(), &version(b"kept"), Activate::Now)
+            .await
+            .unwrap();
         drop(store);
         let store = Store::open(dir.path()).await.unwrap();
         assert_eq!(store.blobs().list(BlobKind::Wasm).await.unwrap(), [kept.clone()]);

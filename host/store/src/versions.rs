@@ -214,10 +214,11 @@ fn read_world(text: &str) -> Result<World, StoreError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn version(bytes: &[u8]) -> NewVersion {
+    /// A version that differs by the bytes it is named for.
+    pub(crate) fn version(bytes: &[u8]) -> NewVersion {
         NewVersion {
             digest: Digest::of(bytes),
             semver: "0.1.0".into(),

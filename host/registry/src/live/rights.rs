@@ -73,7 +73,8 @@ impl Binding<'_> {
     }
 
     fn config(&self, version: &Version, row: &ConnectionRow) -> BTreeMap<String, String> {
-        let granted: Vec<_> = version.manifest.config.keys.iter().filter(|key| self.grants.has(&Ask::Config(key))).collect();
+        let granted: Vec<_> =
+            version.manifest.config.keys.iter().filter(|key| self.grants.has(&Ask::Config(key))).collect();
         let readable = row.config.iter().filter(|(key, _)| granted.iter().any(|pattern| pattern.matches(key)));
         readable.map(|(key, value)| (key.clone(), value.clone())).collect()
     }
@@ -117,3 +118,6 @@ impl Binding<'_> {
 fn default_name() -> ConnectionName {
     "default".parse().expect("a name")
 }
+
+#[cfg(test)]
+mod tests;

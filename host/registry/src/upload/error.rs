@@ -72,9 +72,9 @@ impl UploadError {
         match self {
             Self::TooLarge { .. } | Self::Interrupted(_) | Self::Temporary(_) => Step::Receive,
             Self::NotAPlugin(NotAPlugin::UnknownWorld { .. } | NotAPlugin::TooManyNames) => Step::World,
-            Self::NotAPlugin(
-                NotAPlugin::TwoManifests | NotAPlugin::ManifestTooLarge | NotAPlugin::ManifestNotText,
-            ) => Step::Manifest,
+            Self::NotAPlugin(NotAPlugin::TwoManifests | NotAPlugin::ManifestTooLarge | NotAPlugin::ManifestNotText) => {
+                Step::Manifest
+            }
             Self::NotAPlugin(_) => Step::Validate,
             Self::Manifest(_) | Self::ManifestTwice | Self::AnotherName { .. } => Step::Manifest,
             Self::AnotherWorld { .. } | Self::AnotherManifest => Step::Manifest,
@@ -97,7 +97,9 @@ impl UploadError {
                 413,
                 "upload-too-large",
                 "The upload is too large",
-                format!("This node takes components up to {max}. Strip debug information, or ask the operator for more."),
+                format!(
+                    "This node takes components up to {max}. Strip debug information, or ask the operator for more."
+                ),
             ),
             Self::Interrupted(_) => Problem::caller(
                 400,
@@ -111,19 +113,18 @@ impl UploadError {
                 "The node could not keep the upload",
                 "Try again. The node's log has the cause.",
             ),
-            Self::Manifest(error) => Problem::plugin(
-                422,
-                "invalid-manifest",
-                "The manifest cannot be read",
-                format!("plugin.toml: {error}"),
-            ),
+            Self::Manifest(error) => {
+                Problem::plugin(422, "invalid-manifest", "The manifest cannot be read", format!("plugin.toml: {error}"))
+            }
             Self::Offer(error) => Problem::plugin(
                 422,
                 "invalid-description",
                 "The plugin's description is not valid",
                 format!("Its `describe` answered, but {error}."),
             ),
-            Self::ManifestTwice => manifest("The component carries a manifest already: leave the `manifest` part away."),
+            Self::ManifestTwice => {
+                manifest("The component carries a manifest already: leave the `manifest` part away.")
+            }
             Self::AnotherName { manifest: theirs, given } => manifest(format!(
                 "The manifest says `{theirs}` and the URL says `{given}`. Upload it to /v1/plugins/{theirs}, or change `[plugin] name`."
             )),
@@ -162,7 +163,8 @@ fn not_a_plugin(error: &NotAPlugin) -> Problem {
         NotAPlugin::CoreModule => (
             "core-module",
             "The file is a core module, not a component",
-            "Build it with `sophia plugin build`, or turn it into a component with `wasm-tools component new`.".to_owned(),
+            "Build it with `sophia plugin build`, or turn it into a component with `wasm-tools component new`."
+                .to_owned(),
         ),
         NotAPlugin::ExtismModule => (
             "extism-not-yet",
@@ -210,12 +212,9 @@ fn not_compiled(error: &CompileError) -> Problem {
             "The component takes too much to compile",
             format!("The compiler was stopped ({reason}). Make the component smaller, or give the node more memory."),
         ),
-        CompileError::Child(_) => Problem::host(
-            500,
-            "compiler",
-            "The node could not compile",
-            "Try again. The node's log has the cause.",
-        ),
+        CompileError::Child(_) => {
+            Problem::host(500, "compiler", "The node could not compile", "Try again. The node's log has the cause.")
+        }
     }
 }
 

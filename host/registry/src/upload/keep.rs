@@ -38,12 +38,7 @@ impl Registry {
     }
 
     /// `store`, `activate`. Blobs come before the row, the row's commit before the swap.
-    pub(super) async fn keep(
-        self,
-        staged: Staged,
-        judged: Judged,
-        mut steps: Steps,
-    ) -> Result<Uploaded, UploadError> {
+    pub(super) async fn keep(self, staged: Staged, judged: Judged, mut steps: Steps) -> Result<Uploaded, UploadError> {
         let Staged { version, row, wasm, aot, program } = staged;
         let (blobs, digest) = (self.0.store.blobs(), version.digest);
         let (wasm_name, aot_name) = (digest.hex(), self.aot_name(&digest, version.surface.engine()));

@@ -44,7 +44,10 @@ impl Registry {
             size_bytes: received.size_bytes,
             manifest: text,
             surface_json: json(received.digest, "surface", &surface)?,
-            description_json: description.as_ref().map(|said| json(received.digest, "description", said)).transpose()?,
+            description_json: description
+                .as_ref()
+                .map(|said| json(received.digest, "description", said))
+                .transpose()?,
         };
         let version = Version {
             tenant: tenant.clone(),
@@ -61,11 +64,7 @@ impl Registry {
 }
 
 /// What the plugin offers, checked before it is believed.
-async fn describe(
-    program: &Program,
-    tenant: &TenantId,
-    name: &PluginName,
-) -> Result<Option<Description>, UploadError> {
+async fn describe(program: &Program, tenant: &TenantId, name: &PluginName) -> Result<Option<Description>, UploadError> {
     let said = program.describe(tenant.clone(), name.clone()).await.map_err(UploadError::Describe)?;
     if let Some(said) = &said {
         offer::check(said)?;
