@@ -46,10 +46,9 @@ impl FromStr for ByteSize {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        scaled(text, SIZES).map(Self).ok_or_else(|| UnitError {
-            text: text.into(),
-            what: "size: write a whole number and B, KiB, MiB or GiB",
-        })
+        scaled(text, SIZES)
+            .map(Self)
+            .ok_or_else(|| UnitError { text: text.into(), what: "size: write a whole number and B, KiB, MiB or GiB" })
     }
 }
 
@@ -57,10 +56,9 @@ impl FromStr for Span {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        scaled(text, SPANS_MS).map(Self::millis).ok_or_else(|| UnitError {
-            text: text.into(),
-            what: "time: write a whole number and ms, s, m or h",
-        })
+        scaled(text, SPANS_MS)
+            .map(Self::millis)
+            .ok_or_else(|| UnitError { text: text.into(), what: "time: write a whole number and ms, s, m or h" })
     }
 }
 

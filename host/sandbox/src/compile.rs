@@ -72,12 +72,10 @@ impl Sandbox {
 
 async fn finish(mut child: Child) -> Result<Vec<u8>, CompileError> {
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (code, reason) = futures::future::try_join(
-        read_all(stdout, MAX_CODE_BYTES),
-        read_all(stderr, MAX_REASON_BYTES),
-    )
-    .await
-    .map_err(CompileError::Child)?;
+    let (code, reason) =
+        futures::future::try_join(read_all(stdout, MAX_CODE_BYTES), read_all(stderr, MAX_REASON_BYTES))
+            .await
+            .map_err(CompileError::Child)?;
     let status = child.wait().await.map_err(CompileError::Child)?;
     let reason = String::from_utf8_lossy(&reason).trim().to_owned();
     match status.code() {

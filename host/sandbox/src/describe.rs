@@ -5,9 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use sophia_domain::{ByteSize, Fault, Limits, PluginName, RequestId, Span, TenantId};
 use sophia_egress::Rights;
 
-use crate::{
-    Call, Description, Program, SecretNames, bindings::exports::sophia::plugin::about, program::Exports,
-};
+use crate::{Call, Description, Program, SecretNames, bindings::exports::sophia::plugin::about, program::Exports};
 
 /// A description is small and computed: no vendor is asked.
 const LIMITS: Limits = Limits {

@@ -84,7 +84,8 @@ impl Engines {
     pub(crate) fn new(config: &SandboxConfig) -> Result<Self, SandboxError> {
         let build = |kind| EngineAndLinker::new(kind, config).map_err(SandboxError::Engine);
         let (plain, concurrent) = (build(EngineKind::Plain)?, build(EngineKind::Concurrent)?);
-        let ticker = Ticker::start(vec![plain.engine.weak(), concurrent.engine.weak()]).map_err(SandboxError::Thread)?;
+        let ticker =
+            Ticker::start(vec![plain.engine.weak(), concurrent.engine.weak()]).map_err(SandboxError::Thread)?;
         Ok(Self { plain, concurrent, ticker, ports: config.ports.clone(), inspector: config.inspector.clone() })
     }
 

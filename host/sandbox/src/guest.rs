@@ -5,14 +5,7 @@ use std::{sync::Arc, time::Instant};
 use sophia_domain::LimitKind;
 use wasmtime::{ResourceLimiter, Result, Store, UpdateDeadline, component::ResourceTable};
 
-use crate::{
-    Call, LogLevel, LogLine, Spent,
-    engine::Engines,
-    fault::Stop,
-    meter,
-    ticker::Ticking,
-    wasi::Wasi,
-};
+use crate::{Call, LogLevel, LogLine, Spent, engine::Engines, fault::Stop, meter, ticker::Ticking, wasi::Wasi};
 
 /// Handles and host-side objects of one call. A Python component holds about 200.
 const MAX_HANDLES: usize = 4_096;

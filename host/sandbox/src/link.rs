@@ -89,8 +89,7 @@ fn may_import(world: World, import: &str) -> bool {
 fn may_import_ours(world: World, interface: &str) -> bool {
     const POLICY: &[&str] = &["types", "config", "log"];
     const CONNECTOR: &[&str] = &["http", "secrets", "clock", "random"];
-    const PATTERN: &[&str] =
-        &["models", "agents", "connectors", "memory", "timeline", "budget", "clock", "random"];
+    const PATTERN: &[&str] = &["models", "agents", "connectors", "memory", "timeline", "budget", "clock", "random"];
     // Types of exported interfaces are imported by name too: they carry no function.
     const TYPES: &[&str] = &["about", "routing", "admission", "orchestration"];
     POLICY.contains(&interface)

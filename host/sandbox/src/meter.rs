@@ -38,7 +38,6 @@ impl<F> Metered<F> {
     pub(crate) fn new(work: F) -> Self {
         Self { work, spent: Duration::ZERO }
     }
-
 }
 
 impl<F: Future> Future for Metered<F> {

@@ -105,8 +105,8 @@ pub fn inspect(bytes: &[u8]) -> Result<Surface, NotAPlugin> {
         });
     }
     let outside = Outside::read(bytes)?;
-    let (world, http) = world_of(&outside.exports)
-        .ok_or_else(|| NotAPlugin::UnknownWorld { exports: outside.exports.clone() })?;
+    let (world, http) =
+        world_of(&outside.exports).ok_or_else(|| NotAPlugin::UnknownWorld { exports: outside.exports.clone() })?;
     Ok(Surface {
         world,
         http,

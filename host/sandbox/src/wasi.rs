@@ -9,8 +9,8 @@ use std::{
 };
 
 use http_body_util::BodyExt;
-use sophia_egress::{BoxError, Egress, EgressError, Outbound, OutboundBody, Redirects, Rights};
 use sophia_domain::Limits;
+use sophia_egress::{BoxError, Egress, EgressError, Outbound, OutboundBody, Redirects, Rights};
 use tokio::io::AsyncWrite;
 use tracing::Instrument;
 use wasmtime::component::ResourceTable;

@@ -121,4 +121,3 @@ fn tell_when_dropped(body: WasiBody, taken: oneshot::Sender<()>) -> WasiBody {
     })
     .boxed_unsync()
 }
-
