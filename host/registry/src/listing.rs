@@ -129,7 +129,8 @@ impl Registry {
             description: shown.description.as_ref().map(embedded).unwrap_or_default(),
             limits: shown.manifest.limits.under(&self.0.config.caps),
             grants,
-            surface: shown.surface,
+            // The manifest stands above, read.
+            surface: Surface { manifest: None, ..shown.surface },
             manifest: shown.manifest,
             in_flight: live.plugin(name.as_str()).map_or(0, |plugin| plugin.in_flight()),
             reason: live.failure(name.as_str()).map(str::to_owned),
@@ -141,24 +142,18 @@ impl Registry {
         let plugin = self.0.store.plugin(tenant, name).await?.ok_or(RegistryError::UnknownPlugin)?;
         let grants = Grants::from_rows(self.0.store.grants(tenant, name).await?);
         let rows = self.0.store.versions(tenant, name).await?;
-        let entry = |row: VersionRow| {
-            let version = Version::read(tenant, name, &row)?;
-            let active = plugin.active == Some(version.digest);
-            let state = match active {
-                true => self.state_of(&plugin),
-                false if grants.settle(&version.manifest) => State::Ready,
-                false => State::Pending,
-            };
-            Ok(VersionEntry {
-                digest: version.digest,
-                version: version.semver,
-                state,
-                active,
-                size_bytes: row.version.size_bytes,
-                uploaded_at: row.uploaded_at,
-            })
-        };
-        rows.into_iter().map(entry).collect()
+        let (active, state) = (plugin.active, self.state_of(&plugin));
+        let (tenant, name) = (tenant.clone(), name.clone());
+        // A hundred manifests take longer to read than an async thread has.
+        let read = tokio::task::spawn_blocking(move || {
+            let entry = |row: &VersionRow| Version::read(&tenant, &name, row).map(|v| entry(&v, row, &grants));
+            rows.iter().map(entry).collect::<Result<Vec<_>, _>>()
+        });
+        let mut entries = read.await.unwrap_or(Err(RegistryError::Abandoned))?;
+        if let Some(entry) = entries.iter_mut().find(|entry| Some(entry.digest) == active) {
+            (entry.active, entry.state) = (true, state);
+        }
+        Ok(entries)
     }
 
     /// The newest version of a plugin.
@@ -187,9 +182,10 @@ impl Registry {
             None => None,
         };
         let grants = Grants::from_rows(self.0.store.grants(tenant, name).await?);
+        let latest = newest.version.digest;
         // A version that this release cannot read is listed all the same; it cannot be granted.
-        let latest = Version::read(tenant, name, &newest).ok();
-        let is_pending = |latest: &Version| plugin.active != Some(latest.digest) && !grants.settle(&latest.manifest);
+        let is_pending = plugin.active != Some(latest)
+            && Version::read(tenant, name, &newest).is_ok_and(|version| !grants.settle(&version.manifest));
         let shown = active.unwrap_or(newest);
         let digest = shown.version.digest;
         let semver = shown.version.semver.parse().map_err(|_| RegistryError::Unreadable { digest, what: "version" })?;
@@ -200,7 +196,7 @@ impl Registry {
             digest,
             version: semver,
             uploaded_at: shown.uploaded_at,
-            pending: latest.filter(is_pending).map(|latest| latest.digest),
+            pending: is_pending.then_some(latest),
             reason: self.live().failure(name.as_str()).map(str::to_owned),
         }))
     }
@@ -211,5 +207,17 @@ impl Registry {
             Some(_) if self.live().failure(plugin.name.as_str()).is_some() => State::Failed,
             Some(_) => State::Live,
         }
+    }
+}
+
+/// A version that is not active.
+fn entry(version: &Version, row: &VersionRow, grants: &Grants) -> VersionEntry {
+    VersionEntry {
+        digest: version.digest,
+        version: version.semver.clone(),
+        state: if grants.settle(&version.manifest) { State::Ready } else { State::Pending },
+        active: false,
+        size_bytes: row.version.size_bytes,
+        uploaded_at: row.uploaded_at,
     }
 }

@@ -30,10 +30,10 @@ impl Version {
     /// Reads a row. Fails where another release wrote what this one does not understand.
     pub(crate) fn read(tenant: &TenantId, name: &PluginName, row: &VersionRow) -> Result<Self, RegistryError> {
         let row = &row.version;
-        let unreadable = |what| move |_| RegistryError::Unreadable { digest: row.digest, what };
+        let unreadable = |what| RegistryError::Unreadable { digest: row.digest, what };
         let description = row.description_json.as_deref().map(serde_json::from_str).transpose();
         let manifest = match &row.manifest {
-            Some(text) => Manifest::parse(text).map_err(|_| unreadable("manifest")(()))?,
+            Some(text) => Manifest::parse(text).map_err(|_| unreadable("manifest"))?,
             None => Manifest::of_silent(name.clone(), row.world),
         };
         Ok(Self {
@@ -43,8 +43,8 @@ impl Version {
             semver: manifest.plugin.version.clone(),
             world: row.world,
             manifest,
-            surface: serde_json::from_str(&row.surface_json).map_err(|_| unreadable("surface")(()))?,
-            description: description.map_err(|_| unreadable("description")(()))?,
+            surface: serde_json::from_str(&row.surface_json).map_err(|_| unreadable("surface"))?,
+            description: description.map_err(|_| unreadable("description"))?,
         })
     }
 }
