@@ -13,13 +13,8 @@ use tracing::{Instrument, Span, field::Empty, info_span};
 use url::Url;
 
 use crate::{
-    EgressConfig, EgressConfigError, EgressError, InboundBody, Outbound, Rights,
-    connector::Dialer,
-    error, headers,
-    hop::Hop,
-    request_body::RequestBody,
-    routes::Routes,
-    tls,
+    EgressConfig, EgressConfigError, EgressError, InboundBody, Outbound, Rights, connector::Dialer, error, headers,
+    hop::Hop, request_body::RequestBody, routes::Routes, tls,
 };
 
 /// The way out. Built once at boot; cheap to clone, the clones share their connections.
@@ -29,7 +24,7 @@ pub struct Egress {
     dialer: Dialer,
 }
 
-/// What browsers and curl's users are used to, halved: a vendor's chain is one or two long.
+/// Browsers stop at 20; a vendor's chain is one or two long.
 const MAX_REDIRECTS: usize = 10;
 
 /// Keeps the sum with the present representable; a call's wall limit is far below.
@@ -199,3 +194,6 @@ impl fmt::Debug for Egress {
         f.debug_struct("Egress").field("dialer", &self.dialer).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,7 +50,9 @@ pub enum EgressError {
         name: String,
     },
     /// A credential that was named for a request outside of a scope.
-    #[error("the credential `{name}` may not be sent there: its scope in the manifest or on the secret does not allow it")]
+    #[error(
+        "the credential `{name}` may not be sent there: its scope in the manifest or on the secret does not allow it"
+    )]
     CredentialScope {
         /// Its name in the manifest.
         name: String,

@@ -1,7 +1,7 @@
 //! What a plugin may not set, what the host adds, and what stays between two machines.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use sophia_vault::Redactor;
+use sophia_vault::{Injection, Redactor};
 use url::Url;
 
 use crate::{EgressError, Rights};
@@ -23,7 +23,7 @@ const CONNECTION: [HeaderName; 11] = [
 
 /// Headers by which a plugin would be somebody of its own at a host where it is to be the
 /// credential's owner: it could write into a stranger's account there.
-const AUTHORISATION: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
+static AUTHORISATION: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
 
 /// Some vendors refuse a request without one.
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("sophia/", env!("CARGO_PKG_VERSION")));
@@ -38,19 +38,21 @@ pub(crate) fn refuse_connection(headers: &HeaderMap) -> Result<(), EgressError> 
 
 /// Refuses authorisation of the plugin's own at a host that has a credential.
 pub(crate) fn refuse_authorisation(rights: &Rights, url: &Url, headers: &HeaderMap) -> Result<(), EgressError> {
-    for credential in rights.at_origin(url) {
-        let injection = credential.injector.injection();
-        let refuse = |part: &str| {
-            Err(EgressError::GuestAuthorisation { part: part.to_owned(), credential: credential.name.clone() })
-        };
-        if let Some(name) = AUTHORISATION.iter().chain(injection.header()).find(|name| headers.contains_key(*name)) {
-            return refuse(name.as_str());
-        }
-        if let Some(name) = injection.query().filter(|name| url.query_pairs().any(|(key, _)| key == *name)) {
-            return refuse(name);
+    for credential in &rights.credentials {
+        // Whose host it is takes longer to tell, and matters to few requests.
+        let Some(part) = own_authorisation(credential.injector.injection(), url, headers) else { continue };
+        if credential.is_at_origin(url) {
+            return Err(EgressError::GuestAuthorisation { part: part.to_owned(), credential: credential.name.clone() });
         }
     }
     Ok(())
+}
+
+/// What stands where a credential would, or authorises in another way.
+fn own_authorisation<'a>(injection: &'a Injection, url: &Url, headers: &HeaderMap) -> Option<&'a str> {
+    let header = AUTHORISATION.iter().chain(injection.header()).find(|name| headers.contains_key(*name));
+    let query = || injection.query().filter(|name| url.query_pairs().any(|(key, _)| key == *name));
+    header.map(HeaderName::as_str).or_else(query)
 }
 
 /// What the host adds to a plugin's headers. An encoded answer could hide a secret, so none is

@@ -2,15 +2,15 @@ use std::mem;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
+use http_body::Body;
+use http_body_util::combinators::UnsyncBoxBody;
 use url::Url;
 
 use crate::{
-    BoxError, EgressError, Outbound, OutboundBody, Redirects,
-    headers,
+    BoxError, EgressError, Outbound, OutboundBody, Redirects, headers,
     redirect::{self, Redirect},
     request_body::{self, RequestBody},
 };
-use http_body_util::combinators::UnsyncBoxBody;
 
 /// One request of an exchange: the guest's own, or the one that a redirect leads to.
 /// Holds what the guest gave, never what the host adds.
@@ -44,6 +44,8 @@ impl Hop {
         let body = match outbound.body {
             OutboundBody::Empty => HopBody::Bytes(Bytes::new()),
             OutboundBody::Bytes(bytes) => HopBody::Bytes(bytes),
+            // Guests of `wasi:http` always give a stream. One without anything in it can be repeated.
+            OutboundBody::Stream(stream) if stream.is_end_stream() => HopBody::Bytes(Bytes::new()),
             OutboundBody::Stream(stream) => HopBody::Stream(stream),
         };
         if let HopBody::Bytes(bytes) = &body {

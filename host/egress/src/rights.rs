@@ -52,11 +52,13 @@ impl MissingKey {
 impl Rights {
     /// Both keys, or the one that is missing.
     pub fn permit(&self, method: &Method, url: &Url) -> Result<(), MissingKey> {
-        match () {
-            () if !self.asked.allows(method, url) => Err(MissingKey::Ask),
-            () if !self.granted.allows(method, url) => Err(MissingKey::Grant),
-            () => Ok(()),
+        if !self.asked.allows(method, url) {
+            return Err(MissingKey::Ask);
         }
+        if !self.granted.allows(method, url) {
+            return Err(MissingKey::Grant);
+        }
+        Ok(())
     }
 
     /// The credential for a request that both keys permit. One that the plugin names must apply;
@@ -70,7 +72,9 @@ impl Rights {
         let Some(name) = named else { return self.choose_auto(method, url) };
         let credential = self.find(name)?;
         let armed = credential.arm(method, url)?;
-        armed.map(|armed| Some((credential, armed))).ok_or_else(|| EgressError::CredentialScope { name: name.to_owned() })
+        armed
+            .map(|armed| Some((credential, armed)))
+            .ok_or_else(|| EgressError::CredentialScope { name: name.to_owned() })
     }
 
     /// After a redirect: the named credential where it still applies, or as if none had been named.
@@ -84,12 +88,6 @@ impl Rights {
             None | Some(Err(EgressError::CredentialScope { .. })) => self.choose_auto(method, url),
             Some(chosen) => chosen,
         }
-    }
-
-    /// Credentials that belong to the place a request goes to: same scheme, host and port,
-    /// whatever the method and path. There the plugin must not authenticate itself.
-    pub(crate) fn at_origin<'a>(&'a self, url: &'a Url) -> impl Iterator<Item = &'a Credential> {
-        self.credentials.iter().filter(|credential| credential.scope.patterns().iter().any(|p| is_same_origin(p, url)))
     }
 
     fn choose_auto(&self, method: &Method, url: &Url) -> Result<Option<(&Credential, Armed)>, EgressError> {
@@ -108,6 +106,12 @@ impl Rights {
 }
 
 impl Credential {
+    /// Whether it belongs to the place a request goes to: same scheme, host and port, whatever
+    /// the method and path. There the plugin must not authenticate itself.
+    pub(crate) fn is_at_origin(&self, url: &Url) -> bool {
+        self.scope.patterns().iter().any(|pattern| is_same_origin(pattern, url))
+    }
+
     /// None where the manifest's or the operator's scope does not allow the request.
     fn arm(&self, method: &Method, url: &Url) -> Result<Option<Armed>, EgressError> {
         if !self.scope.allows(method, url) {
@@ -142,7 +146,8 @@ mod tests {
         let url = Url::parse("https://api.example.com/v1/x").unwrap();
         let (wide, narrow) = (scope("https://api.example.com/*"), scope("https://api.example.com/v2/*"));
         let permit = |asked: &Scope, granted: &Scope| {
-            Rights { asked: asked.clone(), granted: granted.clone(), credentials: Vec::new() }.permit(&Method::GET, &url)
+            Rights { asked: asked.clone(), granted: granted.clone(), credentials: Vec::new() }
+                .permit(&Method::GET, &url)
         };
         assert_eq!(permit(&wide, &wide), Ok(()));
         assert_eq!(permit(&narrow, &wide), Err(MissingKey::Ask));

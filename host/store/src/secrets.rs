@@ -82,7 +82,9 @@ impl Store {
     }
 }
 
-fn read((tenant, environment, name, version, scope_json, sealed, updated_at): Columns) -> Result<SecretRow, StoreError> {
+fn read(
+    (tenant, environment, name, version, scope_json, sealed, updated_at): Columns,
+) -> Result<SecretRow, StoreError> {
     Ok(SecretRow {
         tenant: tenant.parse().map_err(|_| StoreError::Unreadable("tenant"))?,
         environment,

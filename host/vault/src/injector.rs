@@ -65,7 +65,9 @@ impl Armed {
     pub fn inject(&self, url: &mut Url, headers: &mut HeaderMap) -> Result<(), InjectError> {
         let (name, value) = match &*self.injection {
             Injection::Header { name, template } => (name, Zeroizing::new(template.fill(&self.secret))),
-            Injection::Bearer => (&header::AUTHORIZATION, Zeroizing::new([b"Bearer ", self.secret.as_slice()].concat())),
+            Injection::Bearer => {
+                (&header::AUTHORIZATION, Zeroizing::new([b"Bearer ", self.secret.as_slice()].concat()))
+            }
             Injection::Basic { user } => (&header::AUTHORIZATION, basic(user, &self.secret)),
             Injection::Query { name } => {
                 let text = std::str::from_utf8(&self.secret).map_err(|_| InjectError::NotAQueryValue)?;

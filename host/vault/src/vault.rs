@@ -1,8 +1,4 @@
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::Arc,
-};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use http::Method;
@@ -302,3 +298,6 @@ impl fmt::Debug for Vault {
         f.debug_struct("Vault").field("environment", &self.0.environment).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

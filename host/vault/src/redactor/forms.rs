@@ -36,9 +36,9 @@ pub(super) fn whole_base64(bytes: &[u8]) -> [Form; 2] {
 /// The base64 digits that the secret alone decides, at each of its three offsets in a longer text.
 fn embedded_base64(secret: &[u8]) -> Vec<Form> {
     let mut forms = Vec::new();
-    for offset in 0..3 {
-        let padded = Zeroizing::new([&[0; 2][..offset.min(2)], secret].concat());
-        let first_digit = (offset * 8).div_ceil(6);
+    for before in [&[][..], &[0], &[0, 0]] {
+        let padded = Zeroizing::new([before, secret].concat());
+        let first_digit = (before.len() * 8).div_ceil(6);
         let end_digit = padded.len() * 8 / 6;
         for engine in [STANDARD, URL_SAFE_NO_PAD] {
             let digits = Zeroizing::new(engine.encode(&*padded));
@@ -74,7 +74,8 @@ fn lower_hex(encoded: &str) -> Vec<u8> {
 /// As a JSON string or an HTML page would hold it. The same as the secret for most tokens.
 fn escaped(secret: &[u8]) -> Vec<Form> {
     let Ok(text) = std::str::from_utf8(secret) else { return Vec::new() };
-    let json = text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n").replace('\r', r"\r").replace('\t', r"\t");
+    let json =
+        text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n").replace('\r', r"\r").replace('\t', r"\t");
     let html = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
     let forms = [json.replace('/', r"\/"), unicode_escaped(&json), html.replace('\'', "&#39;"), html, json];
     forms.map(|form| Zeroizing::new(form.into_bytes())).into()

@@ -42,10 +42,9 @@ impl RedactStream {
     /// What was held back, at the end.
     pub fn finish(&mut self) -> Vec<u8> {
         let mut tail = std::mem::take(&mut *self.tail);
-        if let Some(known) = tail.get_mut(..self.masked) {
-            known.fill(super::MASK);
-        }
-        self.masked = 0;
+        let mut found = self.redactor.find(&tail);
+        found.push(0..std::mem::take(&mut self.masked));
+        mask(&mut tail, &found);
         tail
     }
 

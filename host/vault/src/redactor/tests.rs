@@ -46,8 +46,8 @@ fn removes_every_form_however_it_is_cut() {
     check(b"x pat-na1%2fS3cr%2bt%3fkey%3d y", "x  y");
     check(b"x pat-na1\\/S3cr+t?key= y", "x  y");
     check(b"x pat-na1/S3cr\\u002bt?key= y", "x  y");
-    check(format!("({})", STANDARD.encode(text)).as_bytes(), "(=)");
-    check(format!("({})", URL_SAFE.encode(text)).as_bytes(), "(=)");
+    check(format!("({})", STANDARD.encode(text)).as_bytes(), "(==)");
+    check(format!("({})", URL_SAFE.encode(text)).as_bytes(), "(==)");
     check(format!("Basic {}", STANDARD.encode(format!("user:{text}"))).as_bytes(), "Basic ");
 }
 
@@ -87,6 +87,18 @@ fn hides_a_match_whose_end_could_begin_another() {
     out.extend(stream.push(b"yz").unwrap_or_else(|| b"yz".to_vec()));
     out.extend(stream.finish());
     assert_eq!(out, b"x*********yz");
+}
+
+#[test]
+fn hides_a_match_inside_what_was_held_back() {
+    // The digits that the secret decides are whole, the pair's last one is missing.
+    let encoded = STANDARD.encode(b"user:pat-na1-secret-1");
+    let cut = &encoded.as_bytes()[..encoded.len() - 1];
+    let mut stream = for_secret(b"pat-na1-secret-", Some(b"user:pat-na1-secret-1")).stream();
+    let mut out = stream.push(cut).unwrap();
+    assert_eq!(stream.held_back(), cut.len());
+    out.extend(stream.finish());
+    assert_eq!(out.iter().filter(|b| **b == MASK).count(), 15 * 8 / 6 - 1, "{}", String::from_utf8_lossy(&out));
 }
 
 #[test]
