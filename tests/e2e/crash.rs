@@ -103,9 +103,9 @@ async fn kill_before(operation: Operation, at: usize, prepared: &Path) -> Killed
     let was_killed = switch.writes().last().is_some_and(|write| write.was_killed);
     assert!(was_acknowledged || was_killed, "{operation:?}: no answer, and no kill at write {at}");
     if was_killed {
-        drop(node.ended().await)
+        node.ended().await;
     } else {
-        node.kill().await
+        node.kill().await;
     }
 
     let node = Setup::new().on(&data).start().await;

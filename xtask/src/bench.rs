@@ -115,10 +115,7 @@ impl Bench {
         ensure!(n_cores >= 2, "the server and the load need a core each; here is {n_cores}");
         load::ensure_wrk()?;
         step("build the host and the yardstick", || {
-            checkout
-                .cargo()
-                .args(["build", "--release", "--locked", "--package", "sophia", "--package", "bare-hyper"])
-                .run()
+            checkout.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]).run()
         })?;
         let guests = Guests::new(checkout, ["hello", "echo"].map(str::to_owned).to_vec());
         guests.build_all()?;

@@ -104,7 +104,7 @@ fn docs(checkout: &Checkout) -> Result<()> {
 }
 
 fn build(checkout: &Checkout) -> Result<()> {
-    checkout.cargo().args(["build", "--release", "--locked", "--package", "sophia"]).run()
+    checkout.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]).run()
 }
 
 fn guests(checkout: &Checkout) -> Result<()> {

@@ -71,7 +71,7 @@ pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<()> {
 
 fn build(checkout: &Checkout) -> Result<()> {
     step("build the host and the stand-in", || {
-        checkout.cargo().args(["build", "--release", "--locked", "--package", "sophia", "--package", "standin"]).run()
+        checkout.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]).run()
     })?;
     step("build the plugins", || Guests::new(checkout, PLUGINS.map(str::to_owned).to_vec()).build_all())
 }

@@ -139,7 +139,7 @@ impl Answer {
     pub(crate) fn problem(&self) -> Result<Value> {
         ensure!(self.status >= 400, "expected a refusal, got {} {}", self.status, String::from_utf8_lossy(&self.body));
         let problem = self.json()?;
-        ensure!(problem["status"] == self.status, "the answer is no problem document: {problem}");
+        ensure!(problem.get("status") == Some(&self.status.into()), "the answer is no problem document: {problem}");
         Ok(problem)
     }
 

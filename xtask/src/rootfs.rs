@@ -53,7 +53,9 @@ pub(crate) fn try_out(checkout: &Checkout) -> Result<()> {
 }
 
 fn assemble(checkout: &Checkout, dir: &Path) -> Result<()> {
-    step("build the host", || checkout.cargo().args(["build", "--release", "--locked", "--package", "sophia"]).run())?;
+    step("build the host", || {
+        checkout.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]).run()
+    })?;
     quiet_step("assemble the root", |_| tree::assemble(&checkout.sophia(), dir))
 }
 

@@ -44,7 +44,9 @@ pub(crate) fn run(checkout: &Checkout, args: &Args, counts: Counts) -> Result<()
 
 /// What the end-to-end tests start and upload.
 pub(crate) fn build(checkout: &Checkout) -> Result<()> {
-    step("build the host", || checkout.cargo().args(["build", "--release", "--locked", "--package", "sophia"]).run())?;
+    step("build the host", || {
+        checkout.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]).run()
+    })?;
     step("build the guests", || Guests::new(checkout, Vec::new()).build_all())
 }
 

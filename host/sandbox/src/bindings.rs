@@ -3,8 +3,6 @@
 //! One synthetic world imports and exports everything, so that each interface is bound once;
 //! which of it a guest gets is decided at the link check.
 
-#![expect(clippy::all, reason = "generated code")]
-
 wasmtime::component::bindgen!({
     path: "../../wit",
     inline: "

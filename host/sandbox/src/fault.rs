@@ -42,7 +42,14 @@ pub(crate) fn classify(error: &Error, stage: Stage, guest: &Guest) -> Fault {
     match (error.downcast_ref::<Trap>(), stage) {
         (Some(Trap::StackOverflow), _) => Fault::Limit(LimitKind::Stack),
         (Some(trap), _) => Fault::Trap(trap.to_string()),
+        (None, Stage::Run) if is_over_fuel(error) => Fault::Limit(LimitKind::Response),
         (None, Stage::Run) => Fault::Contract(format!("{error:#}")),
         (None, Stage::Instantiate) => Fault::Host(format!("{error:#}")),
     }
+}
+
+/// Whether a guest handed over more at once than the store lets through. The engine's type for it
+/// is private, so its text is all there is to go by.
+fn is_over_fuel(error: &Error) -> bool {
+    format!("{error:#}").contains("fuel allocated for hostcalls")
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sophia_domain::{Fault, HttpVersion, World};
+use sophia_domain::{ByteSize, Fault, HttpVersion, LimitKind, World};
 use wasmtime::{
     Store, StoreContextMut,
     component::{Component, ComponentExportIndex, ComponentNamedList, Instance, InstancePre, Lift, Lower, TypedFunc},
@@ -139,8 +139,9 @@ impl Program {
     pub async fn read(&self, call: Call, stream: &str, cursor: Option<&str>, limit: u32) -> Done<Page> {
         match self.connector() {
             Ok(calls) => {
+                let most = call.limits.response;
                 let done: Done<connector_calls::Page> = self.answer(call, &calls.read, (stream, cursor, limit)).await;
-                done.map(Page::from)
+                done.within(most, |page| page.items.iter().map(String::len).sum()).map(Page::from)
             }
             Err(fault) => Done::fault(fault),
         }
@@ -150,7 +151,10 @@ impl Program {
     /// caller's to check.
     pub async fn act(&self, call: Call, action: &str, arguments: &str) -> Done<String> {
         match self.connector() {
-            Ok(calls) => self.answer(call, &calls.act, (action, arguments)).await,
+            Ok(calls) => {
+                let most = call.limits.response;
+                self.answer(call, &calls.act, (action, arguments)).await.within(most, String::len)
+            }
             Err(fault) => Done::fault(fault),
         }
     }
@@ -159,9 +163,13 @@ impl Program {
     pub async fn webhook(&self, call: Call, request: WebhookRequest) -> Done<WebhookOutcome> {
         match self.connector() {
             Ok(calls) => {
+                let most = call.limits.response;
                 let request = connector_calls::WebhookRequest::from(request);
                 let done: Done<connector_calls::WebhookOutcome> = self.answer(call, &calls.webhook, (request,)).await;
-                done.map(WebhookOutcome::from)
+                let n_bytes = |outcome: &connector_calls::WebhookOutcome| {
+                    outcome.reply.len() + outcome.events.iter().map(String::len).sum::<usize>()
+                };
+                done.within(most, n_bytes).map(WebhookOutcome::from)
             }
             Err(fault) => Done::fault(fault),
         }
@@ -217,7 +225,7 @@ impl Program {
         let (result, cpu) = match timed {
             Ok((Ok(answer), cpu)) => (Ok(answer), cpu),
             Ok((Err((error, stage)), cpu)) => (Err(classify(&error, stage, store.data())), cpu),
-            Err(_) => (Err(Fault::Limit(sophia_domain::LimitKind::Wall)), std::time::Duration::ZERO),
+            Err(_) => (Err(Fault::Limit(LimitKind::Wall)), std::time::Duration::ZERO),
         };
         inspector::look(StoreContextMut::from(&mut store), Moment::BeforeDrop);
         store.data_mut().close_log();
@@ -257,6 +265,14 @@ impl<T> Done<T> {
     /// Ended before a guest ran.
     fn fault(fault: Fault) -> Self {
         Self { outcome: Err(fault), spent: crate::Spent::default() }
+    }
+
+    /// A fault instead, where the answer is larger than the call's limit. What crosses the boundary
+    /// is bounded before; that bound is the largest of several, and this one is exact.
+    fn within(self, most: ByteSize, n_bytes: impl FnOnce(&T) -> usize) -> Self {
+        let is_over = matches!(&self.outcome, Ok(Ok(answer)) if n_bytes(answer) > most.as_usize());
+        let outcome = if is_over { Err(Fault::Limit(LimitKind::Response)) } else { self.outcome };
+        Self { outcome, ..self }
     }
 
     fn map<U>(self, into: impl FnOnce(T) -> U) -> Done<U> {

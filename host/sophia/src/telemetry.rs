@@ -100,7 +100,7 @@ fn spans(config: &TelemetryConfig, environment: Environment) -> Result<Option<Sd
     let provider = SdkTracerProvider::builder()
         .with_resource(resource.build())
         .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
-        .with_id_generator(trace_ids::TraceIds::default())
+        .with_id_generator(trace_ids::TraceIds)
         .with_batch_exporter(exporter);
     Ok(Some(provider.build()))
 }

@@ -44,7 +44,7 @@ mod tests {
             .unwrap();
         drop(store);
         let store = Store::open(dir.path()).await.unwrap();
-        assert_eq!(store.blobs().list(BlobKind::Wasm).await.unwrap(), [kept.clone()]);
+        assert_eq!(store.blobs().list(BlobKind::Wasm).await.unwrap(), std::slice::from_ref(&kept));
         assert_eq!(store.blobs().list(BlobKind::Aot).await.unwrap(), [format!("{kept}-abc")]);
         assert_eq!(store.plugins(&TenantId::main()).await.unwrap().len(), 1, "the acknowledged row is there");
     }

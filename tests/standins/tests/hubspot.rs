@@ -1,6 +1,6 @@
 //! The HubSpot stand-in refuses what HubSpot refuses.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test stops where it fails")]
 
 use std::{collections::BTreeSet, time::Duration};
 

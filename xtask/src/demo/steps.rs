@@ -1,3 +1,6 @@
+//! What the demo does, step by step.
+
+#![expect(clippy::indexing_slicing, reason = "of JSON: what is not there is null, and the step says so")]
 use std::{
     collections::BTreeSet,
     fs,

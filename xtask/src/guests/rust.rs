@@ -37,7 +37,7 @@ fn build_one(guests: &Guests, folder: &Path) -> Result<()> {
             .filter(|path| guests.checkout.root.join(path).exists()),
     );
     guests.make(&Guest { name: &name, sources: &sources }, |out| {
-        guests.checkout.cargo().args(["build", "--release", "--locked", "--package", "sophia"]).run()?;
+        guests.checkout.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]).run()?;
         let mut command = Command::new(guests.checkout.sophia());
         command.args(["plugin", "build"]).arg(folder).arg("--output").arg(out);
         guests.prepare(&mut command, Target::Unknown)?;

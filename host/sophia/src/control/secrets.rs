@@ -50,7 +50,10 @@ pub(super) async fn delete(
     State(node): State<Arc<Node>>,
     Named(name): Named<SecretName>,
 ) -> Result<StatusCode, Refusal> {
-    node.vault.delete(&caller.tenant, &name).await.map_err(|error| problem(&error))?;
+    let was_there = node.vault.delete(&caller.tenant, &name).await.map_err(|error| problem(&error))?;
+    if !was_there {
+        return Err(problem(&VaultError::Unknown(name)).into());
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

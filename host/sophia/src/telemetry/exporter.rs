@@ -30,9 +30,10 @@ impl Client {
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let request = reqwest::Request::try_from(request)?;
-        let sending = self.http.execute(request);
+        let http = self.http.clone();
         let whole = async move {
-            let response = sending.await?;
+            // Only here is a runtime: making the future already wants its clock.
+            let response = http.execute(request).await?;
             let mut answer = Response::builder().status(response.status());
             if let Some(headers) = answer.headers_mut() {
                 headers.clone_from(response.headers());
