@@ -8,17 +8,17 @@ const MANIFESTS: [&str; 2] = ["Cargo.toml", "plugins/Cargo.toml"];
 /// Bans, licences and sources always; advisories where their database can be fetched.
 pub(super) fn run(checkout: &Checkout) -> Result<()> {
     let program = tools::DENY.ensure(checkout)?;
+    let config = checkout.root.join("deny.toml");
     let deny = |manifest: &str| {
         let mut command = checkout.cargo_program(&program);
-        command.args(["--manifest-path", manifest, "--workspace", "--all-features"]);
+        command.args(["--manifest-path", manifest, "--workspace", "--all-features", "--config"]).arg(&config);
         command
     };
-    let config = checkout.root.join("deny.toml");
-    let fetched = deny("Cargo.toml").args(["fetch", "--config"]).arg(&config).arg("db").read();
+    let fetched = deny("Cargo.toml").args(["fetch", "db"]).read();
     for manifest in MANIFESTS.into_iter().filter(|manifest| checkout.root.join(manifest).is_file()) {
-        deny(manifest).args(["check", "--config"]).arg(&config).args(["bans", "licenses", "sources"]).run()?;
+        deny(manifest).args(["check", "bans", "licenses", "sources"]).run()?;
         if fetched.is_ok() {
-            deny(manifest).args(["check", "--disable-fetch", "--config"]).arg(&config).arg("advisories").run()?;
+            deny(manifest).args(["check", "--disable-fetch", "advisories"]).run()?;
         }
     }
     if let Err(error) = fetched {

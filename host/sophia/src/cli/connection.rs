@@ -1,3 +1,5 @@
+//! `sophia connection`: accounts at vendors, their settings and which secrets they use.
+
 use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! `sophia connector`: calls a connection as any caller would.
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use sophia_domain::{ConnectionName, PluginName};

@@ -1,3 +1,5 @@
+//! `sophia policy`: asks a policy directly.
+
 use clap::Subcommand;
 use sophia_domain::PluginName;
 

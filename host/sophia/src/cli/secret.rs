@@ -1,3 +1,5 @@
+//! `sophia secret`: sets, lists and deletes secrets; none is ever shown.
+
 use clap::Subcommand;
 use serde::Deserialize;
 use serde_json::json;

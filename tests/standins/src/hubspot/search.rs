@@ -1,3 +1,5 @@
+//! Search as HubSpot does it: filters, sorting, and a window of 10,000.
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
