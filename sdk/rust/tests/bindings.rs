@@ -2,6 +2,8 @@
 //! guest's build needs no generator, and this test holds it to the contract.
 //! `UPDATE=1 cargo test -p sophia-sdk --test bindings` writes it anew.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 use std::{env, fs, path::Path};
 
 use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};

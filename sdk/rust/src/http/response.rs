@@ -87,7 +87,7 @@ impl StreamedResponse {
     }
 
     /// The next piece of the body, or none at its end.
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>, Error> {
+    pub fn next_piece(&mut self) -> Result<Option<Vec<u8>>, Error> {
         self.0.body.next()
     }
 }
