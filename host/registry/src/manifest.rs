@@ -1,7 +1,7 @@
 //! What a version says of itself: `plugin.toml`, carried inside the `.wasm`.
 //!
 //! Every field is known or the manifest is refused, so that a typing error never reads as
-//! "asks for nothing". What a manifest asks for is a wish; see [`Asks`](crate::Asks).
+//! "asks for nothing". What a manifest asks for is a wish; see `Manifest::asks`.
 
 mod config_key;
 mod rate;
