@@ -12,7 +12,7 @@ use sophia_standins::{
     Clock,
     hubspot::{Batch, Fault, HubSpot, Kind, Options, Rates, Record, RetryAfter, Seed, signed_headers},
 };
-use sophia_tests::{Node, Setup, guest, page_items};
+use sophia_tests::{Node, Setup, guest, page_items, with_manifest};
 
 const TOKEN: &str = "pat-eu1-the-token-of-the-portal";
 const APP_SECRET: &str = "the-secret-of-the-app";
@@ -29,10 +29,23 @@ fn options() -> Options {
     Options { clock: Clock::at(NOON), rates: Rates::unlimited(), ..Options::for_token(TOKEN) }
 }
 
+/// The connector without the rate of its manifest, which the host would keep to in real time. The
+/// vendor's limits then reach the plugin, as they do where other apps use up the same account.
+fn unpaced() -> Vec<u8> {
+    let manifest = include_str!("../../plugins/connectors/hubspot/plugin.toml");
+    let (asks, rate) = manifest.split_once("[rate.hubspot]").expect("the manifest has a rate");
+    assert!(rate.trim().starts_with("requests"), "nothing follows the rate");
+    with_manifest(&guest("hubspot"), asks)
+}
+
 async fn start(options: Options) -> (HubSpot, Node) {
+    start_with(&unpaced(), options).await
+}
+
+async fn start_with(wasm: &[u8], options: Options) -> (HubSpot, Node) {
     let portal = HubSpot::start(options).await.unwrap();
     let node = Setup::new().with_hubspot(&portal).start().await;
-    node.deploy("hubspot", &guest("hubspot")).await;
+    node.deploy("hubspot", wasm).await;
     node.put_secret("hubspot", TOKEN, &["https://api.hubapi.com/crm/v3/*"]).await.expect(200);
     node.put_secret("app", APP_SECRET, &[]).await.expect(200);
     let bound = json!({"hubspot": "hubspot", "webhook": "app"});
@@ -231,6 +244,21 @@ async fn goes_on_after_the_101st_request_in_ten_seconds_with_nothing_lost() {
         assert_complete(Ok(Read { ids: found, cursor }), &ids(&portal, Kind::Contacts));
         node.stop().await;
     }
+}
+
+/// The portal's clock stands still, so that it would refuse a 101st request at any time.
+#[tokio::test]
+async fn as_shipped_it_keeps_to_the_rate_of_an_account_by_itself() {
+    let (portal, node) = start_with(&guest("hubspot"), Options { rates: Rates::default(), ..options() }).await;
+    for _ in 0..100 {
+        node.check("hubspot/main").await.expect(200);
+    }
+    let impatient = json!({"stream": "contacts", "limit": 1});
+    let request = node.request(Method::POST, "/v1/connectors/hubspot/main/read").json(&impatient);
+    let waits = tokio::time::timeout(Duration::from_millis(300), node.send(request)).await;
+    assert!(waits.is_err(), "the host holds the 101st request back: {waits:?}");
+    assert_eq!(portal.seen().len(), 100);
+    node.kill().await;
 }
 
 #[tokio::test]

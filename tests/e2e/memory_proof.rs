@@ -135,7 +135,7 @@ async fn rights(vault: &Vault) -> Rights {
     let anywhere = || scope("https://api.hubapi.com/*");
     vault.set(&tenant, &name, SecretValue::new(SECRET).unwrap(), anywhere()).await.unwrap();
     let injector = vault.injector(&tenant, &name, &Injection::Bearer);
-    let credential = Credential { name: "hubspot".into(), scope: anywhere(), auto: true, injector };
+    let credential = Credential { name: "hubspot".into(), scope: anywhere(), auto: true, injector, rate: None };
     Rights { asked: anywhere(), granted: anywhere(), credentials: vec![credential] }
 }
 

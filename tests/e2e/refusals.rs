@@ -9,7 +9,7 @@ use sophia_standins::{
     Answer, Site, Tls,
     hubspot::{Fault, HubSpot, Options, Rates},
 };
-use sophia_tests::{Node, Reply, Setup, guest};
+use sophia_tests::{Node, Reply, Setup, guest, variant, with_manifest};
 
 const SECRET: &str = "pat-the-secret-that-no-guest-sees";
 const OWNERS: &str = "https://api.hubapi.com/crm/v3/owners";
@@ -72,16 +72,51 @@ async fn sends_a_secret_only_where_both_keys_let_it_go() {
     assert_eq!(fetch(&node, json!({ "url": OWNERS })).await.expect(200)["status"], 200);
 
     let contacts = "https://api.hubapi.com/crm/v3/objects/contacts";
-    let named = fetch(&node, json!({"url": contacts, "credential": "token"})).await;
-    assert!(denied(&named).contains("may not be sent there"));
-    // Without being named it is left away, and the vendor refuses.
-    assert_eq!(fetch(&node, json!({ "url": contacts })).await.expect(200)["status"], 401);
-    let last = portal.seen().pop().unwrap();
-    assert_eq!((last.uri.path(), last.header("authorization")), ("/crm/v3/objects/contacts", None));
+    portal.forget();
+    for arguments in [json!({"url": contacts, "credential": "token"}), json!({ "url": contacts })] {
+        let detail = denied(&fetch(&node, arguments).await);
+        assert!(
+            detail.contains("`token` may not be sent there: the scope that the operator gave its secret"),
+            "{detail}"
+        );
+    }
+    assert!(portal.seen().is_empty());
 
     assert!(denied(&fetch(&node, json!({"url": OWNERS, "credential": "nobody"})).await).contains("no credential"));
     let own = json!({"url": OWNERS, "headers": [["authorization", "Bearer of-the-guest"]]});
     assert!(denied(&fetch(&node, own).await).contains("must not be set by the plugin"));
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn uses_a_secret_no_more_often_than_the_manifest_says() {
+    let portal = portal().await;
+    let node = Setup::new().with_hubspot(&portal).start().await;
+    let manifest = include_str!("../guests/rust/fetcher/plugin.toml").to_owned();
+    let rated = |requests: &str| {
+        with_manifest(&guest("fetcher"), &format!("{manifest}[rate.token]\nrequests = \"{requests}\"\n"))
+    };
+    node.deploy("fetcher", &rated("2/1h")).await;
+    node.put_secret("token", SECRET, &["https://api.hubapi.com/*"]).await.expect(200);
+    for connection in ["one", "two"] {
+        node.connect("fetcher", connection, json!({}), json!({"token": "token"})).await.expect(200);
+    }
+    let fetch = async |connection: &str| node.act(connection, "fetch", json!({ "url": OWNERS })).await;
+    for _ in 0..2 {
+        fetch("fetcher/one").await.expect(200);
+    }
+    let refused = fetch("fetcher/one").await;
+    refused.problem(429, "limited");
+    let seconds: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((3500..=3601).contains(&seconds), "{seconds}");
+    fetch("fetcher/two").await.expect(200);
+
+    // Neither another version nor the connection, set again, starts the count anew.
+    node.deploy("fetcher", &variant(&rated("3/1h"), 1)).await;
+    node.connect("fetcher", "one", json!({}), json!({"token": "token"})).await.expect(200);
+    fetch("fetcher/one").await.expect(200);
+    fetch("fetcher/one").await.problem(429, "limited");
+    assert_eq!(portal.seen().len(), 4);
     node.stop().await;
 }
 

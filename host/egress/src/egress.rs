@@ -7,14 +7,14 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
-use sophia_vault::Redactor;
-use tokio::time::{Instant, timeout_at};
+use sophia_vault::{Armed, Redactor};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{Instrument, Span, field::Empty, info_span};
 use url::Url;
 
 use crate::{
-    EgressConfig, EgressConfigError, EgressError, InboundBody, Outbound, Rights, connector::Dialer, error, headers,
-    hop::Hop, request_body::RequestBody, routes::Routes, tls,
+    Credential, EgressConfig, EgressConfigError, EgressError, InboundBody, Outbound, Rights, connector::Dialer, error,
+    headers, hop::Hop, request_body::RequestBody, routes::Routes, tls,
 };
 
 /// The way out. Built once at boot; cheap to clone, the clones share their connections.
@@ -77,7 +77,7 @@ impl Egress {
         let mut redactor = Redactor::default();
         for _ in 0..=MAX_REDIRECTS {
             let span = span(&hop);
-            let answer = self.exchange(rights, &mut hop, &mut redactor).instrument(span).await?;
+            let answer = self.exchange(rights, &mut hop, &mut redactor, deadline).instrument(span).await?;
             if !hop.follow(&answer)? {
                 return Ok(answer.map(|body| InboundBody::new(body, hop.max_response, deadline, redactor)));
             }
@@ -92,10 +92,14 @@ impl Egress {
         rights: &Rights,
         hop: &mut Hop,
         redactor: &mut Redactor,
+        deadline: Instant,
     ) -> Result<Response<Incoming>, EgressError> {
         permit(rights, hop)?;
         refuse_own_authorisation(rights, hop)?;
         self.vet(&hop.url)?;
+        if let Some(begin) = take_place(rights, hop, deadline)? {
+            sleep_until(begin).await;
+        }
         let request = inject(rights, hop, redactor)?;
         let answer = self.client.request(request).await.map_err(error::from_client)?;
         Span::current().record("http.response.status_code", answer.status().as_u16());
@@ -129,16 +133,34 @@ fn refuse_own_authorisation(rights: &Rights, hop: &Hop) -> Result<(), EgressErro
     headers::refuse_authorisation(rights, &hop.url, &hop.headers)
 }
 
+/// When the request may begin by the rate of the credential that it will carry. Where that is after
+/// the deadline, the request is refused at once: whoever asks knows best what to do meanwhile.
+fn take_place(rights: &Rights, hop: &Hop, deadline: Instant) -> Result<Option<Instant>, EgressError> {
+    if rights.credentials.iter().all(|credential| credential.rate.is_none()) {
+        return Ok(None);
+    }
+    // The opened secret is dropped before the wait; it may be another one after it.
+    let Some(credential) = choose(rights, hop)?.map(|(credential, _)| credential) else { return Ok(None) };
+    let Some(rate) = &credential.rate else { return Ok(None) };
+    match rate.take(Instant::now().into_std(), deadline.into_std()) {
+        Ok(begin) => Ok(Some(begin.into())),
+        Err(full) => Err(EgressError::RateExceeded { name: credential.name.clone(), retry_after: full.retry_after }),
+    }
+}
+
+fn choose<'a>(rights: &'a Rights, hop: &Hop) -> Result<Option<(&'a Credential, Armed)>, EgressError> {
+    let named = hop.credential.as_deref();
+    match hop.is_redirected {
+        false => rights.choose(named, &hop.method, &hop.url),
+        true => rights.choose_again(named, &hop.method, &hop.url),
+    }
+}
+
 /// The request as it is sent: what the guest gave, what the host adds, and the credential last.
 fn inject(rights: &Rights, hop: &mut Hop, redactor: &mut Redactor) -> Result<Request<RequestBody>, EgressError> {
     let (mut url, mut headers) = (hop.url.clone(), hop.headers.clone());
     headers::complete(&mut headers, hop.traceparent.as_ref());
-    let named = hop.credential.as_deref();
-    let chosen = match hop.is_redirected {
-        false => rights.choose(named, &hop.method, &url)?,
-        true => rights.choose_again(named, &hop.method, &url)?,
-    };
-    if let Some((credential, armed)) = chosen {
+    if let Some((credential, armed)) = choose(rights, hop)? {
         let failed = |source| EgressError::Injection { name: credential.name.clone(), source };
         armed.inject(&mut url, &mut headers).map_err(failed)?;
         redactor.merge(armed.redactor());

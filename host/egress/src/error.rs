@@ -1,4 +1,4 @@
-use std::{error::Error, io};
+use std::{error::Error, io, time::Duration};
 
 use http::{HeaderName, Method};
 use sophia_domain::Blame;
@@ -49,13 +49,28 @@ pub enum EgressError {
         /// The name that the plugin used.
         name: String,
     },
-    /// A credential that was named for a request outside of a scope.
-    #[error(
-        "the credential `{name}` may not be sent there: its scope in the manifest or on the secret does not allow it"
-    )]
+    /// A credential that was named for a request outside of the manifest's scope for it.
+    #[error("the credential `{name}` may not be sent there: its scope in the manifest does not allow it")]
     CredentialScope {
         /// Its name in the manifest.
         name: String,
+    },
+    /// A credential whose secret the operator gave another scope.
+    #[error(
+        "the credential `{name}` may not be sent there: the scope that the operator gave its secret does not allow \
+         it; widen it with `sophia secret set --scope`, or bind another secret to the connection"
+    )]
+    SecretScope {
+        /// Its name in the manifest.
+        name: String,
+    },
+    /// The manifest's rate for a credential is used up for longer than the request may take.
+    #[error("the credential `{name}` is used as often as its rate allows: try again in {} s", retry_after.as_secs() + 1)]
+    RateExceeded {
+        /// Its name in the manifest.
+        name: String,
+        /// How long until the next request may begin.
+        retry_after: Duration,
     },
     /// The secret is missing or damaged.
     #[error("the credential `{name}` cannot be used: its secret is missing or damaged")]

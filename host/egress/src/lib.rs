@@ -3,7 +3,7 @@
 //! [`Egress::send`] is the life of a request that leaves the node: both keys, no authorisation of
 //! the plugin's own, a vetted address, the credential, bounds in time and size, redirects from the
 //! start again, and nothing of a secret in what comes back. It holds no secret itself (the vault
-//! arms one request at a time) and decides nothing about money or rates.
+//! arms one request at a time) and counts nothing (the ledger's windows say when a request may begin).
 
 mod address;
 mod connector;

@@ -1,5 +1,6 @@
 use http::Method;
 use sophia_domain::{RequestPattern, Scope};
+use sophia_ledger::RateWindow;
 use sophia_vault::{Armed, Injector};
 use url::Url;
 
@@ -28,6 +29,8 @@ pub struct Credential {
     pub auto: bool,
     /// What puts the secret into a request.
     pub injector: Injector,
+    /// How often it may be used, where the manifest says so. Shared by the calls of a connection.
+    pub rate: Option<RateWindow>,
 }
 
 /// Which of the two keys a request lacks.
@@ -62,7 +65,9 @@ impl Rights {
     }
 
     /// The credential for a request that both keys permit. One that the plugin names must apply;
-    /// without a name, the first that is used by itself and applies, if any.
+    /// without a name it is the first that is used by itself and applies. Where the manifest would
+    /// have one used and no secret's scope allows it, the request is refused: sent without, it
+    /// would come back as a refusal of the vendor's that hides the cause.
     pub(crate) fn choose(
         &self,
         named: Option<&str>,
@@ -71,10 +76,11 @@ impl Rights {
     ) -> Result<Option<(&Credential, Armed)>, EgressError> {
         let Some(name) = named else { return self.choose_auto(method, url) };
         let credential = self.find(name)?;
+        if !credential.scope.allows(method, url) {
+            return Err(EgressError::CredentialScope { name: name.to_owned() });
+        }
         let armed = credential.arm(method, url)?;
-        armed
-            .map(|armed| Some((credential, armed)))
-            .ok_or_else(|| EgressError::CredentialScope { name: name.to_owned() })
+        armed.map(|armed| Some((credential, armed))).ok_or_else(|| EgressError::SecretScope { name: name.to_owned() })
     }
 
     /// After a redirect: the named credential where it still applies, or as if none had been named.
@@ -91,12 +97,15 @@ impl Rights {
     }
 
     fn choose_auto(&self, method: &Method, url: &Url) -> Result<Option<(&Credential, Armed)>, EgressError> {
-        for credential in self.credentials.iter().filter(|credential| credential.auto) {
-            if let Some(armed) = credential.arm(method, url)? {
-                return Ok(Some((credential, armed)));
+        let wanted = |credential: &&Credential| credential.auto && credential.scope.allows(method, url);
+        let mut refused = Ok(None);
+        for credential in self.credentials.iter().filter(wanted) {
+            match credential.arm(method, url)? {
+                Some(armed) => return Ok(Some((credential, armed))),
+                None => refused = Err(EgressError::SecretScope { name: credential.name.clone() }),
             }
         }
-        Ok(None)
+        refused
     }
 
     fn find(&self, name: &str) -> Result<&Credential, EgressError> {
@@ -112,11 +121,8 @@ impl Credential {
         self.scope.patterns().iter().any(|pattern| is_same_origin(pattern, url))
     }
 
-    /// None where the manifest's or the operator's scope does not allow the request.
+    /// None where the operator's scope does not allow the request. The manifest's is looked at first.
     fn arm(&self, method: &Method, url: &Url) -> Result<Option<Armed>, EgressError> {
-        if !self.scope.allows(method, url) {
-            return Ok(None);
-        }
         self.injector.arm(method, url).map_err(|source| EgressError::Credential { name: self.name.clone(), source })
     }
 }

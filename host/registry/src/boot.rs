@@ -3,6 +3,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use futures::StreamExt;
 use sophia_domain::{Digest, PluginName, TenantId};
+use sophia_ledger::RateWindows;
 use sophia_sandbox::{EngineKind, Sandbox};
 use sophia_store::{BlobKind, Store, StoreError};
 use sophia_vault::Vault;
@@ -28,6 +29,7 @@ impl Registry {
             store,
             sandbox,
             vault,
+            rates: RateWindows::default(),
             config,
             live: ArcSwap::default(),
             turns: Turns::default(),

@@ -76,6 +76,7 @@ impl Registry {
             connections: &bound.connections,
             caps: &self.0.config.caps,
             vault: &self.0.vault,
+            rates: &self.0.rates,
         }
     }
 

@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
 use sophia_domain::{ByteSize, Limits};
+use sophia_ledger::RateWindows;
 use sophia_sandbox::Sandbox;
 use sophia_store::Store;
 use sophia_vault::Vault;
@@ -37,7 +38,7 @@ pub use listing::{Active, Inspected, PluginEntry, State, VersionEntry};
 pub use live::{InFlight, Live, LiveConnection, LivePlugin};
 pub use manifest::{
     About, Access, ConfigAsks, ConfigKey, ConnectorAsks, CredentialAsk, EgressAsks, EndpointAsks, Manifest,
-    ManifestError, MemoryAsks, ModelAsks, Rate, RateAsk, SignatureAsk,
+    ManifestError, MemoryAsks, ModelAsks, RateAsk, SignatureAsk,
 };
 pub use rollback::RolledBack;
 pub use upload::{BoxError, OfferError, Received, Step, StepTime, UploadError, Uploaded};
@@ -65,6 +66,7 @@ struct Inner {
     store: Store,
     sandbox: Sandbox,
     vault: Vault,
+    rates: RateWindows,
     config: RegistryConfig,
     live: ArcSwap<Live>,
     compiles: Semaphore,

@@ -4,17 +4,15 @@
 //! "asks for nothing". What a manifest asks for is a wish; see `Manifest::asks`.
 
 mod config_key;
-mod rate;
 
 use std::collections::BTreeMap;
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
-use sophia_domain::{LimitAsks, PluginName, Scope, World};
+use sophia_domain::{LimitAsks, PluginName, Rate, Scope, World};
 use sophia_vault::{Algorithm, Injection};
 
 pub use config_key::ConfigKey;
-pub use rate::Rate;
 
 /// Largest manifest. A long one has some 4 KiB.
 const MAX_MANIFEST_BYTES: usize = 64 << 10;

@@ -163,6 +163,7 @@ fn to_wasi(error: &EgressError) -> Error {
         EgressError::Connect(_) => Error::ConnectionRefused,
         EgressError::Tls(_) => Error::TlsCertificateError,
         EgressError::TimedOut => Error::HttpResponseTimeout,
+        EgressError::RateExceeded { .. } => Error::ConnectionLimitReached,
         EgressError::RequestTooLarge => Error::HttpRequestBodySize(None),
         EgressError::ResponseTooLarge => Error::HttpResponseBodySize(None),
         EgressError::Broken(_) | EgressError::RequestBroken => Error::HttpResponseIncomplete,

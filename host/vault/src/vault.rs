@@ -91,6 +91,9 @@ impl Vault {
         let rows = store.secrets(environment).await?;
         let secrets = rows.into_iter().map(|row| (key(&row), Arc::new(Secret::read(row)))).collect::<Secrets>();
         for secret in secrets.values().filter(|secret| secret.is_kept()) {
+            if secret.scope.is_none() {
+                tracing::error!(tenant = %secret.row.tenant, secret = %secret.row.name, "a stored secret's scope cannot be read");
+            }
             if sealer.open(secret.place(), secret.row.sealed.as_deref().unwrap_or_default()).is_err() {
                 tracing::error!(tenant = %secret.row.tenant, secret = %secret.row.name, "a stored secret cannot be unsealed");
             }

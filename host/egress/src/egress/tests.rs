@@ -2,6 +2,7 @@
 
 mod bounds;
 mod credentials;
+mod pacing;
 mod redaction;
 mod redirects;
 mod refusals;

@@ -8,6 +8,7 @@ use std::{
 
 use sophia_domain::{ConnectionName, Limits, Scope};
 use sophia_egress::{Credential, Rights};
+use sophia_ledger::{RateKey, RateWindow, RateWindows};
 use sophia_sandbox::{Program, SecretNames};
 use sophia_store::ConnectionRow;
 use sophia_vault::Vault;
@@ -21,6 +22,7 @@ pub(crate) struct Binding<'a> {
     pub(crate) connections: &'a [ConnectionRow],
     pub(crate) caps: &'a Limits,
     pub(crate) vault: &'a Vault,
+    pub(crate) rates: &'a RateWindows,
 }
 
 impl Binding<'_> {
@@ -89,6 +91,7 @@ impl Binding<'_> {
                 scope: ask.scope.clone(),
                 auto: ask.auto,
                 injector: self.vault.injector(&version.tenant, secret, &ask.inject),
+                rate: self.rate(version, row, name),
             })
         });
         Rights {
@@ -96,6 +99,17 @@ impl Binding<'_> {
             granted: Scope::new(granted.cloned().collect()),
             credentials: credentials.collect(),
         }
+    }
+
+    fn rate(&self, version: &Version, row: &ConnectionRow, credential: &str) -> Option<RateWindow> {
+        let ask = version.manifest.rate.get(credential)?;
+        let key = RateKey {
+            tenant: version.tenant.clone(),
+            plugin: version.name.clone(),
+            connection: row.name.clone(),
+            credential: credential.to_owned(),
+        };
+        Some(self.rates.window(key, ask.requests))
     }
 
     fn secrets(&self, version: &Version, row: &ConnectionRow) -> SecretNames {

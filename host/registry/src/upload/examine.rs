@@ -69,8 +69,7 @@ fn read_manifest(
     Ok((manifest, Some(text)))
 }
 
-/// What a deployer would want to know before a call surprises: limits above the operator's, and
-/// asks that this release reads and does not act on.
+/// What a deployer would want to know before a call surprises: limits above the operator's.
 fn notes(manifest: &Manifest, caps: &Limits) -> Vec<String> {
     let asks = &manifest.limits;
     let capped = [
@@ -84,9 +83,7 @@ fn notes(manifest: &Manifest, caps: &Limits) -> Vec<String> {
         ("reuse", asks.reuse.is_some_and(|ask| ask > caps.reuse), caps.reuse.to_string()),
     ];
     let capped = capped.into_iter().filter(|(_, is_capped, _)| *is_capped);
-    let mut notes: Vec<String> = capped.map(|(name, _, cap)| format!("{name} is capped at {cap}")).collect();
-    notes.extend(manifest.rate.keys().map(|name| format!("rate.{name} is not enforced yet")));
-    notes
+    capped.map(|(name, _, cap)| format!("{name} is capped at {cap}")).collect()
 }
 
 #[cfg(test)]
@@ -137,9 +134,8 @@ mod tests {
     #[test]
     fn notes_what_will_not_be_as_asked() {
         let caps = Limits { memory: ByteSize::mib(32), ..Limits::default() };
-        let asks = "[limits]\nmemory = \"64MiB\"\ncpu = \"1ms\"\n[credentials.a]\nscope = [\"https://a.example/*\"]\n\
-                    inject = { bearer = true }\n[rate.a]\nrequests = \"1/1s\"";
+        let asks = "[limits]\nmemory = \"64MiB\"\ncpu = \"1ms\"";
         let manifest = Manifest::parse(&format!("{}{asks}", text("a", "connector"))).unwrap();
-        assert_eq!(notes(&manifest, &caps), ["memory is capped at 32MiB", "rate.a is not enforced yet"]);
+        assert_eq!(notes(&manifest, &caps), ["memory is capped at 32MiB"]);
     }
 }

@@ -146,6 +146,11 @@ fn span(function: &'static str) -> Span {
     tracing::info_span!("host_call", otel.name = function)
 }
 
+/// Milliseconds to wait, never too few.
+fn whole_ms(wait: Duration) -> u64 {
+    u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
+}
+
 fn header_map(headers: Vec<(String, String)>) -> Result<HeaderMap, Error> {
     let mut map = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers {
@@ -170,11 +175,13 @@ fn refused(error: &EgressError) -> Error {
     let text = error.to_string();
     match error {
         EgressError::TimedOut => Error::TimedOut,
+        EgressError::RateExceeded { retry_after, .. } => Error::Limited(Some(whole_ms(*retry_after))),
         EgressError::RequestTooLarge => Error::Exhausted("call".into()),
         EgressError::NotAllowed { .. }
         | EgressError::GuestAuthorisation { .. }
         | EgressError::UnknownCredential { .. }
         | EgressError::CredentialScope { .. }
+        | EgressError::SecretScope { .. }
         | EgressError::PrivateAddress { .. } => Error::Denied(text),
         EgressError::Credential { .. } | EgressError::Injection { .. } => Error::Unavailable(text),
         _ if error.blame() == Blame::Upstream => Error::Upstream(UpstreamError { status: None, message: text }),

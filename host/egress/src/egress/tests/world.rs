@@ -40,7 +40,7 @@ impl World {
         let secret: SecretName = "vendor".parse().unwrap();
         let injection: Injection = serde_json::from_str(injection).unwrap();
         let injector = self.vault.injector(&TenantId::main(), &secret, &injection);
-        Credential { name: "vendor".into(), scope: scope(patterns), auto: true, injector }
+        Credential { name: "vendor".into(), scope: scope(patterns), auto: true, injector, rate: None }
     }
 }
 

@@ -16,6 +16,8 @@ auto = true
 [credentials.other]
 scope = ["https://b.example/*"]
 inject = { bearer = true }
+[rate.token]
+requests = "1/1h"
 [signatures.webhook]
 algorithms = ["hmac-sha256"]
 [config]
@@ -81,8 +83,14 @@ async fn gives_what_was_asked_and_granted_and_nothing_else() {
     let connections = [connection("emea")];
     let live = |granted: &[&str]| {
         let grants = grants(granted);
-        Binding { grants: &grants, connections: &connections, caps: &caps, vault: &vault }
-            .connection(&version, &connections[0])
+        Binding {
+            grants: &grants,
+            connections: &connections,
+            caps: &caps,
+            vault: &vault,
+            rates: &RateWindows::default(),
+        }
+        .connection(&version, &connections[0])
     };
 
     let nothing = live(&[]);
@@ -112,7 +120,8 @@ async fn an_unbound_credential_is_not_there() {
     let version = version(World::Connector, ASKS);
     let mut row = connection("emea");
     row.credentials.remove("token");
-    let binding = Binding { grants: &grants, connections: &[], caps: &caps, vault: &vault };
+    let binding =
+        Binding { grants: &grants, connections: &[], caps: &caps, vault: &vault, rates: &RateWindows::default() };
     let live = binding.connection(&version, &row);
     assert_eq!(
         live.rights.credentials.iter().map(|credential| credential.name.as_str()).collect::<Vec<_>>(),
@@ -126,7 +135,8 @@ async fn an_endpoint_uses_the_default_connection_or_none() {
     let (caps, grants) = (Limits::default(), grants(&[TOKEN, "egress GET https://a.example/v1/*"]));
     let version = version(World::Endpoint, ASKS);
     let default = |connections: &[ConnectionRow]| {
-        Binding { grants: &grants, connections, caps: &caps, vault: &vault }.default(&version)
+        Binding { grants: &grants, connections, caps: &caps, vault: &vault, rates: &RateWindows::default() }
+            .default(&version)
     };
     let bare = default(&[connection("emea")]);
     assert!(bare.rights.credentials.is_empty() && bare.config.is_empty());
@@ -146,7 +156,26 @@ async fn an_endpoint_is_public_only_when_asked_and_granted() {
         (&keyed, &["access public"], Access::Key),
     ] {
         let grants = grants(granted);
-        let binding = Binding { grants: &grants, connections: &[], caps: &caps, vault: &vault };
+        let binding =
+            Binding { grants: &grants, connections: &[], caps: &caps, vault: &vault, rates: &RateWindows::default() };
         assert_eq!(binding.access(version), expected);
     }
+}
+
+#[tokio::test]
+async fn a_rate_is_one_for_a_connection_and_outlives_its_binding() {
+    let (_dir, vault) = vault().await;
+    let (caps, grants, rates) = (Limits::default(), grants(&[TOKEN, OTHER]), RateWindows::default());
+    let version = version(World::Connector, ASKS);
+    let binding = Binding { grants: &grants, connections: &[], caps: &caps, vault: &vault, rates: &rates };
+    let rights = |name: &str| binding.connection(&version, &connection(name)).rights;
+    let uses = |rights: &Rights| {
+        let now = std::time::Instant::now();
+        rights.credentials.iter().find(|c| c.name == "token").unwrap().rate.as_ref().unwrap().take(now, now)
+    };
+    let first = rights("emea");
+    assert!(first.credentials.iter().find(|c| c.name == "other").unwrap().rate.is_none());
+    assert!(uses(&first).is_ok());
+    assert!(uses(&rights("emea")).is_err(), "the binding that replaces another goes on counting");
+    assert!(uses(&rights("apac")).is_ok());
 }
