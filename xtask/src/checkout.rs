@@ -45,11 +45,12 @@ impl Checkout {
     }
 
     /// As [`Checkout::cargo`], for a program that is cargo's extension. The variables that cargo set
-    /// for this process are taken away, so that the checkout's own toolchain file decides again.
+    /// for this process are taken away: the checkout's own toolchain file decides again, and build
+    /// scripts that watch them (ring's does) are not run again after each plain `cargo build`.
     pub(crate) fn cargo_program(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
-        for name in ["CARGO", "RUSTUP_TOOLCHAIN", "CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH"] {
+        for name in env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| is_of_cargo(name)) {
             command.env_remove(name);
         }
         command
@@ -69,6 +70,13 @@ impl Checkout {
     pub(crate) fn shown<'p>(&self, path: &'p Path) -> &'p Path {
         path.strip_prefix(&self.root).unwrap_or(path)
     }
+}
+
+/// Whether a variable describes the package that cargo runs, which is this program.
+fn is_of_cargo(name: &str) -> bool {
+    matches!(name, "CARGO" | "RUSTUP_TOOLCHAIN" | "CARGO_BIN_NAME" | "CARGO_CRATE_NAME" | "CARGO_PRIMARY_PACKAGE")
+        || name.starts_with("CARGO_PKG_")
+        || name.starts_with("CARGO_MANIFEST_")
 }
 
 fn outermost_manifests(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
