@@ -22,8 +22,10 @@ pub struct RequestPattern {
 }
 
 /// A set of patterns. Matches where one of them does.
+///
+/// Read from text it has at most 256: each request is compared with all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "Vec<RequestPattern>")]
 pub struct Scope(Vec<RequestPattern>);
 
 /// Why text is no pattern.
@@ -44,10 +46,17 @@ pub enum ScopeError {
     /// A user or password, which a URL that leaves the node may never have.
     #[error("`{0}`: a user or password cannot be part of a pattern")]
     UserInfo(String),
+    /// More patterns than a request is compared with.
+    #[error("{0} patterns are too many: write at most {MAX_PATTERNS}, with `*` where paths are alike")]
+    TooMany(usize),
     /// A regular expression group, which cannot be compared with another pattern.
     #[error("`{0}`: groups in parentheses are not supported, use `*`")]
     Group(String),
 }
+
+/// A comparison takes about a microsecond, and the longest manifest of a real connector has some
+/// dozen patterns.
+const MAX_PATTERNS: usize = 256;
 
 const METHODS: [Method; 7] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
@@ -77,6 +86,17 @@ impl Scope {
     /// Whether nothing is meant.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl TryFrom<Vec<RequestPattern>> for Scope {
+    type Error = ScopeError;
+
+    fn try_from(patterns: Vec<RequestPattern>) -> Result<Self, ScopeError> {
+        if patterns.len() > MAX_PATTERNS {
+            return Err(ScopeError::TooMany(patterns.len()));
+        }
+        Ok(Self(patterns))
     }
 }
 
@@ -241,6 +261,15 @@ mod tests {
         ] {
             assert_eq!(wide.covers(&ask.parse().unwrap()), expected, "{ask}");
         }
+    }
+
+    #[test]
+    fn holds_no_more_patterns_than_a_request_is_compared_with() {
+        let json = |n: usize| format!("[{}]", vec![r#""https://a.example/x""#; n].join(","));
+        assert!(serde_json::from_str::<Scope>(&json(MAX_PATTERNS)).is_ok());
+        let error = serde_json::from_str::<Scope>(&json(MAX_PATTERNS + 1)).unwrap_err();
+        assert!(error.to_string().starts_with("257 patterns are too many"), "{error}");
+        assert_eq!(serde_json::to_string(&scope(&["https://a.example/x"])).unwrap(), json(1));
     }
 
     #[test]

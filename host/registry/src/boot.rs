@@ -83,7 +83,7 @@ impl Registry {
         digest: &Digest,
     ) -> Result<Version, RegistryError> {
         let row = self.0.store.version(tenant, name, digest).await?;
-        Version::read(tenant, name, &row.ok_or(RegistryError::UnknownVersion(*digest))?)
+        Version::read(tenant, name, row.ok_or(RegistryError::UnknownVersion(*digest))?).await
     }
 
     /// Removes compiled code of other releases: a version needs only this one's, and gets it when

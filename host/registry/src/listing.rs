@@ -146,7 +146,7 @@ impl Registry {
         let (tenant, name) = (tenant.clone(), name.clone());
         // A hundred manifests take longer to read than an async thread has.
         let read = tokio::task::spawn_blocking(move || {
-            let entry = |row: &VersionRow| Version::read(&tenant, &name, row).map(|v| entry(&v, row, &grants));
+            let entry = |row: &VersionRow| Version::read_now(&tenant, &name, row).map(|v| entry(&v, row, &grants));
             rows.iter().map(entry).collect::<Result<Vec<_>, _>>()
         });
         let mut entries = read.await.unwrap_or(Err(RegistryError::Abandoned))?;
@@ -159,7 +159,7 @@ impl Registry {
     /// The newest version of a plugin.
     pub(crate) async fn newest(&self, tenant: &TenantId, name: &PluginName) -> Result<Version, RegistryError> {
         let row = self.0.store.newest_version(tenant, name).await?;
-        Version::read(tenant, name, &row.ok_or(RegistryError::UnknownPlugin)?)
+        Version::read(tenant, name, row.ok_or(RegistryError::UnknownPlugin)?).await
     }
 
     /// A version that a caller named.
@@ -185,7 +185,7 @@ impl Registry {
         let latest = newest.version.digest;
         // A version that this release cannot read is listed all the same; it cannot be granted.
         let is_pending = plugin.active != Some(latest)
-            && Version::read(tenant, name, &newest).is_ok_and(|version| !grants.settle(&version.manifest));
+            && Version::read(tenant, name, newest.clone()).await.is_ok_and(|version| !grants.settle(&version.manifest));
         let shown = active.unwrap_or(newest);
         let digest = shown.version.digest;
         let semver = shown.version.semver.parse().map_err(|_| RegistryError::Unreadable { digest, what: "version" })?;

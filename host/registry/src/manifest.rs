@@ -20,6 +20,10 @@ const MAX_MANIFEST_BYTES: usize = 64 << 10;
 /// Longest name of a credential or signature.
 const MAX_KEY_LEN: usize = 63;
 
+/// Most credentials and signatures of one plugin: each request is compared with all of them, and a
+/// connector speaks to one vendor.
+const MAX_KEYS: usize = 32;
+
 /// A manifest that was read. One per version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -190,6 +194,9 @@ pub enum ManifestError {
     /// A credential or signature with a name that cannot be one.
     #[error("`{0}` is no name for a credential or signature: use 1 to 63 of a-z, 0-9, `-` and `_`")]
     Key(String),
+    /// More credentials and signatures than a request is compared with.
+    #[error("{0} credentials and signatures are too many: ask for at most {MAX_KEYS}")]
+    TooManyKeys(usize),
     /// One name for two things.
     #[error("`{0}` names both a credential and a signature: give them different names")]
     NamedTwice(String),
@@ -238,6 +245,10 @@ impl Manifest {
     fn check(&self) -> Result<(), ManifestError> {
         if let Some(key) = self.credentials.keys().chain(self.signatures.keys()).find(|key| !is_key(key)) {
             return Err(ManifestError::Key(key.chars().filter(|c| !c.is_control()).take(MAX_KEY_LEN).collect()));
+        }
+        let n_keys = self.credentials.len() + self.signatures.len();
+        if n_keys > MAX_KEYS {
+            return Err(ManifestError::TooManyKeys(n_keys));
         }
         if let Some(name) = self.credentials.keys().find(|name| self.signatures.contains_key(*name)) {
             return Err(ManifestError::NamedTwice(name.clone()));

@@ -28,7 +28,15 @@ pub struct Version {
 
 impl Version {
     /// Reads a row. Fails where another release wrote what this one does not understand.
-    pub(crate) fn read(tenant: &TenantId, name: &PluginName, row: &VersionRow) -> Result<Self, RegistryError> {
+    pub(crate) async fn read(tenant: &TenantId, name: &PluginName, row: VersionRow) -> Result<Self, RegistryError> {
+        let (tenant, name) = (tenant.clone(), name.clone());
+        // The patterns of a manifest take longer to read than an async thread has.
+        let read = tokio::task::spawn_blocking(move || Self::read_now(&tenant, &name, &row));
+        read.await.unwrap_or(Err(RegistryError::Abandoned))
+    }
+
+    /// As [`Version::read`], off the async threads.
+    pub(crate) fn read_now(tenant: &TenantId, name: &PluginName, row: &VersionRow) -> Result<Self, RegistryError> {
         let row = &row.version;
         let unreadable = |what| RegistryError::Unreadable { digest: row.digest, what };
         let description = row.description_json.as_deref().map(serde_json::from_str).transpose();

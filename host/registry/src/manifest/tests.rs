@@ -95,5 +95,7 @@ fn refuses_asks_that_make_no_sense() {
     ] {
         assert_eq!(Manifest::parse(&format!("{minimal}{added}")), Err(expected), "{added}");
     }
+    let many: String = (0..33).map(|n| format!("[signatures.s{n}]\nalgorithms = [\"hmac-sha256\"]\n")).collect();
+    assert_eq!(Manifest::parse(&format!("{minimal}{many}")), Err(ManifestError::TooManyKeys(33)));
     assert_eq!(Manifest::parse(&"#".repeat(MAX_MANIFEST_BYTES + 1)), Err(ManifestError::TooLarge));
 }

@@ -24,7 +24,12 @@ impl Registry {
         let surface = self.read_surface(received).await?;
         steps.done(Step::Validate);
         steps.done_with(Step::World, surface.world.as_str());
-        let (manifest, text) = read_manifest(name, &surface, part)?;
+        let (manifest, text) = {
+            let (name, surface) = (name.clone(), surface.clone());
+            // Its patterns take longer to read than an async thread has.
+            let read = tokio::task::spawn_blocking(move || read_manifest(&name, &surface, part));
+            read.await.unwrap_or_else(|join| Err(UploadError::Temporary(std::io::Error::other(join))))?
+        };
         let notes = notes(&manifest, &self.0.config.caps);
         match notes.is_empty() {
             true => steps.done(Step::Manifest),

@@ -76,7 +76,7 @@ impl Registry {
             return Err(UploadError::AnotherManifest);
         }
         self.restore(received).await?;
-        let version = Version::read(tenant, name, row)?;
+        let version = Version::read(tenant, name, row.clone()).await?;
         let judged = self.judge(&version).await?;
         steps.done_with(Step::Diff, "these bytes are kept already");
         if judged.is_pending() {
