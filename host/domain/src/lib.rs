@@ -3,6 +3,7 @@
 //! Plain types without I/O. Nothing here knows a database, a socket or wasmtime.
 
 mod blame;
+mod chain;
 mod digest;
 mod fault;
 mod limits;
@@ -15,6 +16,7 @@ mod size;
 mod world;
 
 pub use blame::Blame;
+pub use chain::Chain;
 pub use digest::{Digest, DigestError};
 pub use fault::{Fault, LimitKind};
 pub use limits::{LimitAsks, Limits};

@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
 use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
@@ -7,6 +7,7 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
+use sophia_domain::Chain;
 use sophia_vault::{Armed, Redactor};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::{Instrument, Span, field::Empty, info_span};
@@ -64,7 +65,8 @@ impl Egress {
     pub async fn send(&self, rights: &Rights, outbound: Outbound) -> Result<Response<InboundBody>, EgressError> {
         let deadline = Instant::now() + outbound.timeout.min(MAX_TIMEOUT);
         let exchange = self.follow_redirects(rights, outbound, deadline);
-        timeout_at(deadline, exchange).await.unwrap_or(Err(EgressError::TimedOut))
+        let answer = timeout_at(deadline, exchange).await.unwrap_or(Err(EgressError::TimedOut));
+        answer.inspect_err(log_cause)
     }
 
     async fn follow_redirects(
@@ -203,6 +205,13 @@ fn span(hop: &Hop) -> Span {
         server.port = hop.url.port_or_known_default(),
         http.response.status_code = Empty,
     )
+}
+
+/// The plugin is told what failed; why is for the operator.
+fn log_cause(error: &EgressError) {
+    if error.source().is_some() {
+        tracing::warn!(blame = ?error.blame(), error = %Chain(error), "a plugin's request got no answer");
+    }
 }
 
 /// A URL for people: without user and query, and not longer than a line or two.

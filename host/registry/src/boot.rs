@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use futures::StreamExt;
-use sophia_domain::{Digest, PluginName, TenantId};
+use sophia_domain::{Chain, Digest, PluginName, TenantId};
 use sophia_ledger::RateWindows;
 use sophia_sandbox::{EngineKind, Sandbox};
 use sophia_store::{BlobKind, Store, StoreError};
@@ -54,7 +54,7 @@ impl Registry {
             live = match plugin {
                 Ok(plugin) => live.with(Arc::new(plugin)),
                 Err(error) => {
-                    tracing::error!(plugin = %name, error = chain(&error), "an active version could not be loaded");
+                    tracing::error!(plugin = %name, error = %Chain(&error), "an active version could not be loaded");
                     live.with_failed(name, &error.to_string())
                 }
             };
@@ -100,10 +100,4 @@ impl Registry {
         }
         Ok(())
     }
-}
-
-/// An error with its causes, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
