@@ -5,6 +5,7 @@
 mod blame;
 mod digest;
 mod fault;
+mod hop_by_hop;
 mod limits;
 mod name;
 mod problem;
@@ -16,6 +17,7 @@ mod world;
 pub use blame::Blame;
 pub use digest::{Digest, DigestError};
 pub use fault::{Fault, LimitKind};
+pub use hop_by_hop::{HOP_BY_HOP, strip_hop_by_hop};
 pub use limits::{LimitAsks, Limits};
 pub use name::{ConnectionName, NameError, PluginName, SecretName, TenantId};
 pub use problem::Problem;

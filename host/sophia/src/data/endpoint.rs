@@ -5,13 +5,9 @@
 
 use std::time::Instant;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
-    header::{self, CONNECTION},
-    request::Parts,
-};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header, request::Parts};
 use http_body::Body as _;
-use sophia_domain::{Problem, World};
+use sophia_domain::{Problem, World, strip_hop_by_hop};
 use sophia_registry::{Access, LivePlugin};
 use sophia_sandbox::Spent;
 use tracing::Instrument;
@@ -26,19 +22,6 @@ use crate::{
     },
     unauthorised::unauthorised,
 };
-
-/// Headers that belong to one connection (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
 
 const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
@@ -111,20 +94,6 @@ fn wrong_target() -> Problem {
     Problem::caller(400, "wrong-target", "The request's target cannot be read", "write a path, and a host that is one")
 }
 
-/// Removes what belongs to this connection, the headers it names itself included.
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,21 +110,5 @@ mod tests {
             let uri: Uri = given.parse().unwrap();
             assert_eq!(below(&uri, "/x/hello").unwrap().to_string(), expected, "{given}");
         }
-    }
-
-    #[test]
-    fn removes_what_belongs_to_a_connection() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("connection", "close, X-Mine"),
-            ("x-mine", "1"),
-            ("te", "trailers"),
-            ("accept", "*/*"),
-            ("upgrade", "h2c"),
-        ] {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        strip_hop_by_hop(&mut headers);
-        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
     }
 }
