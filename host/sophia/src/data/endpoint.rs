@@ -52,16 +52,17 @@ pub(super) async fn call(
     let permit = call::admit(exchange, &plugin, None)?;
     let call = call::prepare(exchange, &plugin, connection, None);
     let began = Instant::now();
-    let (outcome, spent) = plugin.program.handle(call, request).instrument(call::span(&plugin)).await;
-    // A guest that still runs behind its answer has spent what passed until the head.
-    let spent = Spent { wall: spent.wall.max(began.elapsed()), ..spent };
-    match outcome {
+    match plugin.program.handle(call, request).instrument(call::span(&plugin)).await {
         Ok(mut response) => {
-            exchange.called("ok", spent);
+            // What it used is counted when the body ends.
+            exchange.waited(began.elapsed());
             strip_hop_by_hop(response.headers_mut());
             Ok(response.map(|body| Body::guest(body, permit)))
         }
-        Err(fault) => Err(call::failed(exchange, &plugin, Failure::Fault(fault), spent)),
+        Err((fault, spent)) => {
+            let spent = Spent { wall: spent.wall.max(began.elapsed()), ..spent };
+            Err(call::failed(exchange, &plugin, Failure::Fault(fault), spent))
+        }
     }
 }
 
