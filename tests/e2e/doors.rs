@@ -82,9 +82,9 @@ async fn every_answer_says_which_request_it_is_for_and_what_the_host_cost() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 7);
-    node.get("/nowhere").await.problem(404, "no-route");
-    node.post("/v1/plugins", json!({})).await.problem(405, "method-not-allowed");
-    node.get("/v1/connectors/a/b/check").await.problem(405, "method-not-allowed");
+    node.get("/nowhere").await.problem_at("route", 404, "no-route");
+    node.post("/v1/plugins", json!({})).await.problem_at("route", 405, "method-not-allowed");
+    node.get("/v1/connectors/a/b/check").await.problem_at("route", 405, "method-not-allowed");
     node.stop().await;
 }
 

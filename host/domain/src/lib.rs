@@ -12,6 +12,7 @@ mod problem;
 mod request_id;
 mod scope;
 mod size;
+mod step;
 mod world;
 
 pub use blame::Blame;
@@ -20,8 +21,9 @@ pub use fault::{Fault, LimitKind};
 pub use hop_by_hop::{HOP_BY_HOP, strip_hop_by_hop};
 pub use limits::{LimitAsks, Limits};
 pub use name::{ConnectionName, NameError, PluginName, SecretName, TenantId};
-pub use problem::Problem;
+pub use problem::{Problem, ProblemDocument};
 pub use request_id::RequestId;
 pub use scope::{RequestPattern, Scope, ScopeError};
 pub use size::{ByteSize, Span, UnitError};
+pub use step::Step;
 pub use world::{HttpVersion, World};

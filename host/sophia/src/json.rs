@@ -7,12 +7,12 @@ use serde::{
     de::{DeserializeOwned, IgnoredAny},
 };
 use serde_json::value::RawValue;
-use sophia_domain::{Fault, Problem};
+use sophia_domain::{Fault, Problem, ProblemDocument, Step};
 
 use crate::http::body::Body;
 
 /// A caller's body as JSON text.
-pub(crate) fn text(body: &[u8]) -> Result<&str, Problem> {
+pub(crate) fn text(body: &[u8]) -> Result<&str, ProblemDocument> {
     if body.is_empty() {
         return Err(malformed("the body is empty: send a JSON object, `{}` where there is nothing to say"));
     }
@@ -22,7 +22,7 @@ pub(crate) fn text(body: &[u8]) -> Result<&str, Problem> {
 }
 
 /// A caller's body as a shape of ours, which is an object.
-pub(crate) fn shape<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(crate) fn shape<T: DeserializeOwned>(body: &[u8]) -> Result<T, ProblemDocument> {
     // A struct would be read from an array as well, by position.
     let read = match body.trim_ascii_start().first() {
         Some(b'{') => serde_json::from_slice(body).map_err(|wrong| wrong.to_string()),
@@ -45,19 +45,19 @@ pub(crate) fn answer(json: Vec<u8>) -> Response<Body> {
 }
 
 /// A value of ours as an answer.
-pub(crate) fn written(value: &impl Serialize) -> Result<Response<Body>, Problem> {
+pub(crate) fn written(value: &impl Serialize) -> Result<Response<Body>, ProblemDocument> {
     serde_json::to_vec(value).map(answer).map_err(|error| {
         tracing::error!(%error, "an answer could not be written");
-        Problem::host(500, "answer", "The node failed", "the answer could not be written")
+        Problem::host(500, "answer", "The node failed", "the answer could not be written").at(Step::Reply)
     })
 }
 
-fn malformed(detail: impl Into<String>) -> Problem {
-    Problem::caller(400, "malformed-json", "The body is no JSON", detail)
+fn malformed(detail: impl Into<String>) -> ProblemDocument {
+    Problem::caller(400, "malformed-json", "The body is no JSON", detail).at(Step::Request)
 }
 
-fn wrong_shape(detail: String) -> Problem {
-    Problem::caller(422, "wrong-shape", "The body has another shape than this route takes", detail)
+fn wrong_shape(detail: String) -> ProblemDocument {
+    Problem::caller(422, "wrong-shape", "The body has another shape than this route takes", detail).at(Step::Request)
 }
 
 #[cfg(test)]
@@ -70,10 +70,10 @@ mod tests {
             assert!(text(good.as_bytes()).is_ok(), "{good}");
         }
         for bad in [&b""[..], b"{", b"{}x", b"{'a': 1}", b"\"\xff\"", b"\xff", b"nan"] {
-            assert_eq!(text(bad).unwrap_err().status, 400, "{bad:?}");
+            assert_eq!(text(bad).unwrap_err().problem.status, 400, "{bad:?}");
         }
         let deep = "[".repeat(100_000);
-        assert_eq!(text(deep.as_bytes()).unwrap_err().status, 400);
+        assert_eq!(text(deep.as_bytes()).unwrap_err().problem.status, 400);
         assert!(guests("{\"a\":1}".to_owned(), "it").is_ok());
         assert!(guests("{\"a\":1} 2".to_owned(), "it").is_err());
     }
@@ -117,8 +117,8 @@ mod tests {
             (r#"{"name": "a", "name": "b"}"#, 422),
         ] {
             let refused = shape::<Shape>(body.as_bytes()).unwrap_err();
-            assert_eq!(refused.status, status, "{body}: {refused:?}");
+            assert_eq!((refused.problem.status, &*refused.step), (status, "request"), "{body}: {refused:?}");
         }
-        assert_eq!(shape::<Shape>(b"{\"name\": 1, \"a\": \"\xff\"}").unwrap_err().status, 400);
+        assert_eq!(shape::<Shape>(b"{\"name\": 1, \"a\": \"\xff\"}").unwrap_err().problem.status, 400);
     }
 }

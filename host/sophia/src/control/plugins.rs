@@ -137,6 +137,6 @@ impl From<RegistryError> for Refusal {
         if problem.status >= 500 {
             tracing::error!(error = super::refusal::chain(&error), "the registry failed");
         }
-        problem.into()
+        problem.at(error.step()).into()
     }
 }

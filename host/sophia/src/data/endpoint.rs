@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header, request::Parts};
 use http_body::Body as _;
-use sophia_domain::{Problem, World, strip_hop_by_hop};
+use sophia_domain::{Problem, ProblemDocument, Step, World, strip_hop_by_hop};
 use sophia_registry::{Access, LivePlugin};
 use sophia_sandbox::Spent;
 use tracing::Instrument;
@@ -31,7 +31,7 @@ pub(super) async fn call(
     name: &str,
     mut head: Parts,
     body: CallerBody,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Body>, ProblemDocument> {
     let plugin = call::plugin(exchange, name, World::Endpoint);
     let is_ours = exchange.node.identity.identify(head.headers.get(header::AUTHORIZATION));
     // Whether an endpoint exists is told to those with a key only, unless it is public.
@@ -67,10 +67,11 @@ pub(super) async fn call(
 }
 
 /// The request as the guest sees it.
-fn request(plugin: &LivePlugin, mut head: Parts, body: CallerBody) -> Result<Request<CallerBody>, Problem> {
+fn request(plugin: &LivePlugin, mut head: Parts, body: CallerBody) -> Result<Request<CallerBody>, ProblemDocument> {
     if head.method == Method::CONNECT {
         let detail = "an endpoint takes every method but CONNECT";
-        return Err(Problem::caller(405, "method-not-allowed", "The route does not take this method", detail));
+        let problem = Problem::caller(405, "method-not-allowed", "The route does not take this method", detail);
+        return Err(problem.at(Step::Route));
     }
     if !head.headers.contains_key(header::HOST) {
         let authority = head.uri.authority().map_or("localhost", |authority| authority.as_str());
@@ -84,15 +85,16 @@ fn request(plugin: &LivePlugin, mut head: Parts, body: CallerBody) -> Result<Req
 }
 
 /// The path and query below a prefix.
-fn below(uri: &Uri, prefix: &str) -> Result<Uri, Problem> {
+fn below(uri: &Uri, prefix: &str) -> Result<Uri, ProblemDocument> {
     let whole = uri.path_and_query().map_or("", |path| path.as_str());
     let rest = whole.strip_prefix(prefix).unwrap_or_default();
     let parsed = if rest.starts_with('/') { Uri::try_from(rest) } else { Uri::try_from(format!("/{rest}")) };
     parsed.map_err(|_| wrong_target())
 }
 
-fn wrong_target() -> Problem {
-    Problem::caller(400, "wrong-target", "The request's target cannot be read", "write a path, and a host that is one")
+fn wrong_target() -> ProblemDocument {
+    let detail = "write a path, and a host that is one";
+    Problem::caller(400, "wrong-target", "The request's target cannot be read", detail).at(Step::Route)
 }
 
 #[cfg(test)]

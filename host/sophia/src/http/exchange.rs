@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, header};
-use sophia_domain::{ConnectionName, Fault, Problem, RequestId};
+use sophia_domain::{ConnectionName, Fault, ProblemDocument, RequestId};
 use sophia_sandbox::{Ended, Spent};
 use tracing::Span;
 
@@ -118,8 +118,8 @@ impl Exchange {
     }
 
     /// Turns the outcome into the answer, and closes the account unless the answer still streams.
-    pub(crate) fn finish(mut self, outcome: Result<Response<Body>, Problem>) -> Response<Body> {
-        let mut response = outcome.unwrap_or_else(|problem| self.refuse(problem));
+    pub(crate) fn finish(mut self, outcome: Result<Response<Body>, ProblemDocument>) -> Response<Body> {
+        let mut response = outcome.unwrap_or_else(|document| self.refuse(document));
         self.stamp(response.headers_mut());
         let status = response.status().as_u16();
         if let Body::Guest(stream) = response.body_mut() {
@@ -174,9 +174,9 @@ impl Exchange {
         self.node.lines.append(|out| line.write(format, out));
     }
 
-    fn refuse(&mut self, problem: Problem) -> Response<Body> {
-        self.failure = self.failure.or_else(|| problem::failure(&problem));
-        let mut response = problem::answer(problem, self.id());
+    fn refuse(&mut self, document: ProblemDocument) -> Response<Body> {
+        self.failure = self.failure.or_else(|| problem::failure(&document.problem));
+        let mut response = problem::answer(document, self.id());
         if let Some(methods) = self.allow.take() {
             response.headers_mut().insert(header::ALLOW, methods);
         }
