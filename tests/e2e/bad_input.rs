@@ -267,3 +267,65 @@ async fn nobody_gets_in_without_the_key() {
     assert_eq!(state(&node).await, before);
     node.stop().await;
 }
+
+#[tokio::test]
+async fn heads_that_cannot_be_read_are_refused() {
+    let node = Setup::new().start().await;
+    let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let good = "GET /live HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut ids = Vec::new();
+    for (head, status, kind) in [
+        ("nonsense\r\n\r\n".to_owned(), 400, "malformed-head"),
+        ("\u{16}\u{3}\u{1} no TLS here\r\n\r\n".to_owned(), 400, "malformed-head"),
+        ("GET /live HTTP/3.0\r\n\r\n".to_owned(), 400, "malformed-head"),
+        ("GET /live HTTP/1.1\r\nno colon\r\n\r\n".to_owned(), 400, "malformed-head"),
+        ("POST /live HTTP/1.1\r\ncontent-length: -1\r\n\r\n".to_owned(), 400, "malformed-head"),
+        ("POST /live HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n".to_owned(), 400, "malformed-head"),
+        (format!("GET /live HTTP/1.1\r\n{many}\r\n"), 431, "head-too-large"),
+        (format!("GET /live HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(200_000)), 431, "head-too-large"),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(200_000)), 431, "head-too-large"),
+    ] {
+        for before in [0, 1, 3] {
+            let answers = exchange(&node, &format!("{}{head}", good.repeat(before))).await;
+            let what = format!("{:.40?} after {before}: {answers}", head);
+            assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), before, "{what}");
+            let last = &answers[answers.rfind("HTTP/1.1 ").unwrap()..];
+            let (head, body) = last.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{what}");
+            let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+            assert_eq!(header("content-type:"), "application/problem+json", "{what}");
+            assert_eq!(header("connection:"), "close", "{what}");
+            assert!(!header("date:").is_empty() && !header("x-sophia-overhead-us:").is_empty(), "{what}");
+            let problem: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(problem["type"], format!("/problems/{kind}"), "{what}");
+            assert_eq!((&problem["step"], &problem["blame"]), (&json!("head"), &json!("caller")), "{what}");
+            assert_eq!(problem["request_id"], header("x-request-id:"), "{what}");
+            ids.push(header("x-request-id:").to_owned());
+        }
+    }
+    let log = node.stop_and_log().await;
+    for id in ids {
+        assert!(log.contains(&format!("request_id={id}")), "no line for {id} in {log}");
+    }
+}
+
+/// Sends text, and answers what comes until the node closes.
+async fn exchange(node: &Caller, text: &str) -> String {
+    let mut connection = TcpStream::connect(node.base().strip_prefix("http://").unwrap()).await.unwrap();
+    let (mut reading, mut writing) = connection.split();
+    let mut answers = Vec::new();
+    // A node that refuses does not read to the end of what is sent.
+    let (_written, read) = tokio::join!(writing.write_all(text.as_bytes()), reading.read_to_end(&mut answers));
+    read.unwrap();
+    String::from_utf8(answers).unwrap()
+}
+
+#[tokio::test]
+async fn a_guest_cannot_write_what_looks_like_a_refusal() {
+    let node = Setup::new().start().await;
+    node.deploy("hello", &guest("hello")).await;
+    let refusal = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+    let answer = node.send(node.request(Method::POST, "/x/hello/stream").body(refusal)).await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, refusal));
+    node.stop().await;
+}

@@ -20,7 +20,7 @@ use sophia_domain::{ByteSize, Problem, ProblemDocument, Step};
 use tokio_util::task::TaskTracker;
 
 /// Longest time that an unread rest is read for.
-const DISCARD_TIME: Duration = Duration::from_secs(2);
+pub(super) const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// One per request. Read whole by the JSON routes, streamed by endpoints and uploads.
 pub(crate) struct CallerBody {
