@@ -86,16 +86,15 @@ async fn uploads_that_cannot_be_are_refused_at_their_step() {
         ("no TOML", manifest("world = \"endpoint\n"), 422, "invalid-manifest", "manifest"),
         ("another world", manifest("world = \"policy\"\n"), 422, "manifest-mismatch", "manifest"),
     ] {
-        let problem = node.put_plugin("hello", &wasm).await.problem(status, kind);
-        assert_eq!(problem["step"], step, "{what}: {problem}");
+        let problem = node.put_plugin("hello", &wasm).await.problem_at(step, status, kind);
+        assert_eq!(problem["blame"] == "caller", step == "receive", "{what}: {problem}");
         assert_eq!(state(&node).await, before, "{what} changed something");
     }
-    let other = node.put_plugin("goodbye", &hello).await.problem(422, "manifest-mismatch");
-    assert_eq!(other["step"], "manifest");
+    let other = node.put_plugin("goodbye", &hello).await.problem_at("manifest", 422, "manifest-mismatch");
     assert!(other["detail"].as_str().unwrap().contains("/v1/plugins/hello"), "{other}");
     let twice = [without_manifest(&hello), with_manifest(&hello, "a = 1")[without_manifest(&hello).len()..].to_vec()];
     let two = with_two_manifests(&twice);
-    assert_eq!(node.put_plugin("hello", &two).await.problem(422, "two-manifests")["step"], "manifest");
+    node.put_plugin("hello", &two).await.problem_at("manifest", 422, "two-manifests");
     assert_eq!(state(&node).await, before);
     node.stop().await;
 }
@@ -136,11 +135,13 @@ async fn names_that_could_be_paths_are_refused() {
         let (status, body) = raw(&node, "PUT", &format!("/v1/plugins/{name}"), &guest("hello")).await;
         assert!(matches!(status, 400 | 404 | 405), "{name}: {status} {body}");
         assert!(body["type"].as_str().is_some_and(|kind| kind.starts_with("/problems/")), "{name}: {body}");
+        let step = if status == 400 { "request" } else { "route" };
+        assert_eq!(body["step"], step, "{name}: {body}");
     }
-    let named = node.put_plugin("a%2Fb", &guest("hello")).await.problem(400, "invalid-name");
+    let named = node.put_plugin("a%2Fb", &guest("hello")).await.problem_at("request", 400, "invalid-name");
     assert!(named["detail"].as_str().unwrap().contains("is no name"), "{named}");
-    node.connect("fetcher", "a%2Fb", json!({}), json!({})).await.problem(400, "invalid-name");
-    node.put_secret("..%2Ftoken", "long enough", &[]).await.problem(400, "invalid-name");
+    node.connect("fetcher", "a%2Fb", json!({}), json!({})).await.problem_at("request", 400, "invalid-name");
+    node.put_secret("..%2Ftoken", "long enough", &[]).await.problem_at("request", 400, "invalid-name");
     assert_eq!(state(&node).await, before);
     node.stop().await;
 }
@@ -169,23 +170,29 @@ async fn raw(node: &Caller, method: &str, path: &str, body: &[u8]) -> (u16, Valu
 async fn what_does_not_exist_is_said_to() {
     let node = node(Setup::new()).await;
     let before = state(&node).await;
-    node.get("/v1/plugins/nobody").await.problem(404, "unknown-plugin");
-    node.post("/v1/plugins/nobody/rollback", json!({})).await.problem(404, "unknown-plugin");
-    node.get("/v1/plugins/nobody/grants").await.problem(404, "unknown-plugin");
-    node.get("/x/nobody/").await.problem(404, "unknown-plugin");
-    node.post("/v1/policies/nobody/ask", json!({})).await.problem(404, "unknown-plugin");
-    node.check("nobody/main").await.problem(404, "unknown-plugin");
-    node.check("hello/main").await.problem(404, "other-world");
-    node.connect("nobody", "main", json!({}), json!({})).await.problem(404, "unknown-plugin");
-    node.check("fetcher/nobody").await.problem(404, "unknown-connection");
-    node.delete("/v1/connections/fetcher/nobody").await.problem(404, "unknown-connection");
-    let stream = node.read("fetcher/main", "nothing", &Value::Null, 10).await.problem(404, "unknown-stream");
+    node.get("/v1/plugins/nobody").await.problem_at("lookup", 404, "unknown-plugin");
+    node.post("/v1/plugins/nobody/rollback", json!({})).await.problem_at("lookup", 404, "unknown-plugin");
+    node.get("/v1/plugins/nobody/grants").await.problem_at("lookup", 404, "unknown-plugin");
+    node.get("/x/nobody/").await.problem_at("lookup", 404, "unknown-plugin");
+    node.post("/v1/policies/nobody/ask", json!({})).await.problem_at("lookup", 404, "unknown-plugin");
+    node.check("nobody/main").await.problem_at("lookup", 404, "unknown-plugin");
+    node.check("hello/main").await.problem_at("lookup", 404, "other-world");
+    node.connect("nobody", "main", json!({}), json!({})).await.problem_at("lookup", 404, "unknown-plugin");
+    node.check("fetcher/nobody").await.problem_at("lookup", 404, "unknown-connection");
+    node.delete("/v1/connections/fetcher/nobody").await.problem_at("lookup", 404, "unknown-connection");
+    let stream =
+        node.read("fetcher/main", "nothing", &Value::Null, 10).await.problem_at("lookup", 404, "unknown-stream");
     assert!(stream["detail"].as_str().unwrap().contains("offers"), "{stream}");
-    let action = node.act("fetcher/main", "dance", json!({})).await.problem(404, "unknown-action");
+    let action = node.act("fetcher/main", "dance", json!({})).await.problem_at("lookup", 404, "unknown-action");
     assert!(action["detail"].as_str().unwrap().contains("fetch"), "{action}");
     let credential = node.connect("fetcher", "main", json!({}), json!({"toke": "token"})).await;
-    assert!(credential.problem(422, "unknown-credential")["detail"].as_str().unwrap().contains("token"));
-    node.post("/v1/plugins/hello/rollback", json!({})).await.problem(409, "nothing-to-roll-back-to");
+    assert!(
+        credential.problem_at("connection", 422, "unknown-credential")["detail"].as_str().unwrap().contains("token")
+    );
+    node.delete("/v1/secrets/nothing").await.problem_at("lookup", 404, "unknown-secret");
+    let ask = json!({"only": ["egress GET https://evil.example/*"]});
+    node.post("/v1/plugins/fetcher/grants", ask).await.problem_at("grant", 422, "unknown-ask");
+    node.post("/v1/plugins/hello/rollback", json!({})).await.problem_at("lookup", 409, "nothing-to-roll-back-to");
     assert_eq!(state(&node).await, before);
     node.stop().await;
 }
@@ -202,9 +209,9 @@ async fn bodies_that_cannot_be_read_are_refused() {
         (Method::POST, "/v1/plugins/fetcher/grants"),
         (Method::POST, "/v1/plugins/hello/rollback"),
     ] {
-        for body in ["{", "\u{feff}{}", "nothing", "'a'"] {
+        for body in ["{", "\u{feff}{}", "nothing", "'a'", "[1,]", "{} {}", "{\"value\": 1,}", "{\"a\": }"] {
             let reply = node.send(node.request(method.clone(), path).body(body)).await;
-            let problem = reply.problem(400, "malformed-json");
+            let problem = reply.problem_at("request", 400, "malformed-json");
             assert_eq!(problem["blame"], "caller", "{path} {body}");
         }
     }
@@ -215,9 +222,15 @@ async fn bodies_that_cannot_be_read_are_refused() {
         ("/v1/secrets/token", json!({"value": "short"})),
         ("/v1/connections/fetcher/main", json!({"config": {"a": 1}})),
         ("/v1/connections/fetcher/main", json!({"credentials": {"token": "../x"}})),
+        ("/v1/connections/fetcher/main", json!([{}, {"token": "token"}])),
+        ("/v1/secrets/token", json!("long enough")),
     ] {
-        node.put(path, body).await.problem(422, "wrong-shape");
+        node.put(path, body).await.problem_at("request", 422, "wrong-shape");
     }
+    let none = json!({"stream": "nothing", "limit": 0});
+    node.post("/v1/connectors/fetcher/main/read", json!({"stream": 1})).await.problem_at("request", 422, "wrong-shape");
+    node.post("/v1/connectors/fetcher/main/read", none).await.problem_at("lookup", 404, "unknown-stream");
+    node.get("/v1/plugins/fetcher/logs?lines=many").await.problem_at("request", 400, "invalid-query");
     assert_eq!(state(&node).await, before);
     node.stop().await;
 }
@@ -246,11 +259,73 @@ async fn nobody_gets_in_without_the_key() {
     let nobody = node.with_key(None);
     let wrong = node.with_key(Some("sophia_op_another-key-that-is-as-long-as-the-right"));
     for (method, path) in requests() {
-        nobody.send(nobody.request(method.clone(), path)).await.problem(401, "key-missing");
-        wrong.send(wrong.request(method.clone(), path)).await.problem(401, "key-wrong");
+        nobody.send(nobody.request(method.clone(), path)).await.problem_at("identify", 401, "key-missing");
+        wrong.send(wrong.request(method.clone(), path)).await.problem_at("identify", 401, "key-wrong");
         let basic = nobody.request(method.clone(), path).basic_auth("operator", node.key());
-        nobody.send(basic).await.problem(401, "key-malformed");
+        nobody.send(basic).await.problem_at("identify", 401, "key-malformed");
     }
     assert_eq!(state(&node).await, before);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn heads_that_cannot_be_read_are_refused() {
+    let node = Setup::new().start().await;
+    let many: String = (0..200).map(|n| format!("x-{n}: 1\r\n")).collect();
+    let good = "GET /live HTTP/1.1\r\nhost: a\r\n\r\n";
+    let mut ids = Vec::new();
+    for (head, status, kind) in [
+        ("nonsense\r\n\r\n".to_owned(), 400, "malformed-head"),
+        ("\u{16}\u{3}\u{1} no TLS here\r\n\r\n".to_owned(), 400, "malformed-head"),
+        ("GET /live HTTP/3.0\r\n\r\n".to_owned(), 400, "malformed-head"),
+        ("GET /live HTTP/1.1\r\nno colon\r\n\r\n".to_owned(), 400, "malformed-head"),
+        ("POST /live HTTP/1.1\r\ncontent-length: -1\r\n\r\n".to_owned(), 400, "malformed-head"),
+        ("POST /live HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n".to_owned(), 400, "malformed-head"),
+        (format!("GET /live HTTP/1.1\r\n{many}\r\n"), 431, "head-too-large"),
+        (format!("GET /live HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(200_000)), 431, "head-too-large"),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(200_000)), 431, "head-too-large"),
+    ] {
+        for before in [0, 1, 3] {
+            let answers = exchange(&node, &format!("{}{head}", good.repeat(before))).await;
+            let what = format!("{:.40?} after {before}: {answers}", head);
+            assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), before, "{what}");
+            let last = &answers[answers.rfind("HTTP/1.1 ").unwrap()..];
+            let (head, body) = last.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{what}");
+            let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+            assert_eq!(header("content-type:"), "application/problem+json", "{what}");
+            assert_eq!(header("connection:"), "close", "{what}");
+            assert!(!header("date:").is_empty() && !header("x-sophia-overhead-us:").is_empty(), "{what}");
+            let problem: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(problem["type"], format!("/problems/{kind}"), "{what}");
+            assert_eq!((&problem["step"], &problem["blame"]), (&json!("head"), &json!("caller")), "{what}");
+            assert_eq!(problem["request_id"], header("x-request-id:"), "{what}");
+            ids.push(header("x-request-id:").to_owned());
+        }
+    }
+    let log = node.stop_and_log().await;
+    for id in ids {
+        assert!(log.contains(&format!("request_id={id}")), "no line for {id} in {log}");
+    }
+}
+
+/// Sends text, and answers what comes until the node closes.
+async fn exchange(node: &Caller, text: &str) -> String {
+    let mut connection = TcpStream::connect(node.base().strip_prefix("http://").unwrap()).await.unwrap();
+    let (mut reading, mut writing) = connection.split();
+    let mut answers = Vec::new();
+    // A node that refuses does not read to the end of what is sent.
+    let (_written, read) = tokio::join!(writing.write_all(text.as_bytes()), reading.read_to_end(&mut answers));
+    read.unwrap();
+    String::from_utf8(answers).unwrap()
+}
+
+#[tokio::test]
+async fn a_guest_cannot_write_what_looks_like_a_refusal() {
+    let node = Setup::new().start().await;
+    node.deploy("hello", &guest("hello")).await;
+    let refusal = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+    let answer = node.send(node.request(Method::POST, "/x/hello/stream").body(refusal)).await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, refusal));
     node.stop().await;
 }

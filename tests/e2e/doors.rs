@@ -1,8 +1,11 @@
 //! What probes, load balancers and dashboards see, and what every answer carries.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::json;
 use sophia_tests::{Setup, guest};
+use tokio::time::timeout;
 
 #[tokio::test]
 async fn probes_need_no_key() {
@@ -22,12 +25,22 @@ async fn metrics_are_an_openmetrics_page_that_counts_calls() {
     for _ in 0..3 {
         node.get("/x/hello/").await.expect_text(200);
     }
-    let page = node.get("/metrics").await;
-    assert!(page.header("content-type").starts_with("application/openmetrics-text"), "{:?}", page.headers);
-    let text = page.expect_text(200);
+    // A call is counted when its guest is gone, which may be a moment after its answer's last byte.
+    let text = timeout(Duration::from_secs(60), async {
+        loop {
+            let page = node.get("/metrics").await;
+            assert!(page.header("content-type").starts_with("application/openmetrics-text"), "{:?}", page.headers);
+            let text = page.expect_text(200);
+            if text.contains("sophia_calls_total{plugin=\"hello\",outcome=\"ok\"} 3\n") {
+                return text;
+            }
+        }
+    });
+    let text = text.await.expect("three calls on the page");
     assert!(text.ends_with("# EOF\n"));
-    let calls: Vec<&str> = text.lines().filter(|l| l.contains("_total{") && l.contains("plugin=\"hello\"")).collect();
-    assert!(calls.iter().any(|line| line.ends_with(" 3")), "{calls:?} in\n{text}");
+    let cpu = text.lines().find_map(|line| line.strip_prefix("sophia_call_cpu_seconds_total{plugin=\"hello\"} "));
+    assert!(cpu.unwrap().parse::<f64>().unwrap() > 0.0, "{text}");
+    assert!(text.contains("sophia_call_seconds_bucket{le=\"+Inf\",plugin=\"hello\"} 3\n"), "{text}");
     for metric in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = metric.split_once(' ').unwrap();
         assert!(name.starts_with("sophia_"), "{metric}");
@@ -69,9 +82,9 @@ async fn every_answer_says_which_request_it_is_for_and_what_the_host_cost() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 7);
-    node.get("/nowhere").await.problem(404, "no-route");
-    node.post("/v1/plugins", json!({})).await.problem(405, "method-not-allowed");
-    node.get("/v1/connectors/a/b/check").await.problem(405, "method-not-allowed");
+    node.get("/nowhere").await.problem_at("route", 404, "no-route");
+    node.post("/v1/plugins", json!({})).await.problem_at("route", 405, "method-not-allowed");
+    node.get("/v1/connectors/a/b/check").await.problem_at("route", 405, "method-not-allowed");
     node.stop().await;
 }
 

@@ -17,6 +17,7 @@ async fn node(setup: Setup, name: &str) -> Node {
 async fn faults(node: &Node, plugin: &str, action: &str, status: u16, fault: &str) -> Value {
     let problem = node.act(&format!("{plugin}/main"), action, json!({})).await.problem(status, "fault");
     assert_eq!((&problem["fault"], &problem["blame"]), (&json!(fault), &json!("plugin")), "{plugin} {action}");
+    assert_eq!(problem["step"], if fault == "limit-response" { "reply" } else { "call" }, "{plugin} {action}");
     assert_eq!(node.get("/x/hello/").await.status, 200, "after {plugin} {action}");
     problem
 }
@@ -81,7 +82,7 @@ async fn waiting_without_end_is_stopped() {
 async fn a_request_larger_than_the_plugin_takes_is_refused() {
     let node = node(Setup::new().set(&["limits", "request"], "64KiB"), "fetcher").await;
     let large = json!({"url": "https://api.hubapi.com/", "body": "x".repeat(100_000)});
-    let problem = node.act("fetcher/main", "fetch", large).await.problem(413, "body-too-large");
+    let problem = node.act("fetcher/main", "fetch", large).await.problem_at("request", 413, "body-too-large");
     assert_eq!(problem["blame"], "caller");
     let body = vec![b'x'; 100_000];
     let reply = node.send(node.request(Method::POST, "/x/hello/").body(body)).await;

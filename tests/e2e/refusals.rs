@@ -34,7 +34,7 @@ async fn fetch(node: &Node, wanted: Value) -> Reply {
 
 /// Nothing came out of the refusal that should not have.
 fn denied(reply: &Reply) -> String {
-    let problem = reply.problem(403, "plugin-denied");
+    let problem = reply.problem_at("right", 403, "plugin-denied");
     assert_eq!(problem["blame"], "caller");
     assert!(!reply.text().contains(SECRET));
     problem["detail"].as_str().unwrap().to_owned()
@@ -179,7 +179,7 @@ async fn what_a_vendor_does_wrong_is_the_vendors_blame() {
             .await;
     for fault in [Fault::Reset, Fault::HalfBody, Fault::Huge(1 << 20)] {
         portal.fail_next(fault.clone());
-        let problem = fetch(&node, json!({ "url": OWNERS })).await.problem(502, "upstream");
+        let problem = fetch(&node, json!({ "url": OWNERS })).await.problem_at("call", 502, "upstream");
         assert_eq!(problem["blame"], "upstream", "{fault:?}");
     }
     portal.fail_next(Fault::Status(503));

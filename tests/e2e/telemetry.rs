@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
+use bytes::Bytes;
+use futures::channel::mpsc;
+use reqwest::{Body, Method};
 use serde_json::json;
 use sophia_standins::{
     hubspot::{HubSpot, Options},
@@ -73,4 +75,41 @@ async fn a_collector_that_is_away_disturbs_nobody() {
     node.deploy("hello", &guest("hello")).await;
     assert_eq!(node.get("/x/hello/").await.status, 200);
     node.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_streamed_answer_cost_is_in_its_access_line() {
+    let node = Setup::new().start().await;
+    let endpoints = [("hello", "/x/hello/stream"), ("wasi02", "/x/wasi02/"), ("wasi03", "/x/wasi03/")];
+    for (name, path) in endpoints {
+        node.deploy(name, &guest(name)).await;
+        for is_read_to_its_end in [true, false] {
+            let (pieces, body) = mpsc::unbounded::<Result<Bytes, std::io::Error>>();
+            pieces.unbounded_send(Ok(Bytes::from("piece"))).unwrap();
+            let request = node.request(Method::POST, path).body(Body::wrap_stream(body));
+            let mut answer = request.send().await.unwrap();
+            assert_eq!(answer.chunk().await.unwrap().unwrap(), "piece", "{name}");
+            if is_read_to_its_end {
+                drop(pieces);
+                assert_eq!(answer.chunk().await.unwrap(), None, "{name}");
+            }
+        }
+    }
+    let log = node.stop_and_log().await;
+    for (name, path) in endpoints {
+        let begins = format!("POST {path} 200 ");
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(&begins)).collect();
+        assert_eq!(lines.len(), 2, "{name}: {log}");
+        for line in lines {
+            assert!(number(line, "cpu_us") > 0, "{line}");
+            assert!(number(line, "wall_us") >= number(line, "overhead_us"), "{line}");
+            assert!(line.contains(&format!("plugin={name} ")), "{line}");
+        }
+    }
+}
+
+/// A number of an access line.
+fn number(line: &str, field: &str) -> u64 {
+    let value = line.split(' ').find_map(|part| part.strip_prefix(field)?.strip_prefix('='));
+    value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {field} in {line}"))
 }

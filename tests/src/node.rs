@@ -97,6 +97,14 @@ impl Node {
         assert!(status.success(), "the node ended with {status}:\n{}", log_of(&data));
     }
 
+    /// Stops it, and answers all that it wrote to stderr: lines are written in batches, the last at
+    /// its end.
+    pub async fn stop_and_log(self) -> String {
+        let data = self.data.clone();
+        self.stop().await;
+        log_of(&data)
+    }
+
     /// Kills it as a power cut would.
     pub async fn kill(self) {
         self.signal(Signal::SIGKILL);

@@ -58,9 +58,17 @@ impl Reply {
         assert_eq!(problem["type"], format!("/problems/{kind}"), "{problem}");
         assert_eq!(problem["status"], status, "{problem}");
         assert_eq!(problem["request_id"], self.header("x-request-id"), "{problem}");
-        for member in ["title", "detail", "blame"] {
+        for member in ["title", "detail", "blame", "step"] {
             assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "no {member} in {problem}");
         }
+        problem
+    }
+
+    /// The same, refused at this step.
+    #[track_caller]
+    pub fn problem_at(&self, step: &str, status: u16, kind: &str) -> Value {
+        let problem = self.problem(status, kind);
+        assert_eq!(problem["step"], step, "{problem}");
         problem
     }
 }

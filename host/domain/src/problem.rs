@@ -1,8 +1,11 @@
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Blame, RequestId};
+use crate::{Blame, RequestId, Step};
 
-/// A problem document (RFC 9457): what every error of the API looks like.
+/// What was wrong, and what to do. Becomes a [`ProblemDocument`] where its step is known, and
+/// cannot be sent before.
 ///
 /// `kind` becomes `type` as `/problems/{kind}`. `detail` is public text: it names what was
 /// wrong and what to do, and never carries a secret or an internal cause.
@@ -17,20 +20,27 @@ pub struct Problem {
     pub status: u16,
     /// What was wrong this time, and what to do.
     pub detail: String,
-    /// The step that refused, where work has steps: `receive`, `validate`, `manifest`, `compile`…
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<String>,
     /// The kind of fault, where a plugin's call failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
     /// Whose fault it is.
     pub blame: Blame,
-    /// Set by the server when the document is sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
     /// Seconds to wait before trying again; also sent as `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+}
+
+/// A problem document (RFC 9457): what every error of the API looks like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProblemDocument {
+    /// What was wrong.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// The [`Step`] that refused. Text, so that a client can show one of a later release.
+    pub step: Cow<'static, str>,
+    /// Set by the server when the document is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 impl Problem {
@@ -55,9 +65,8 @@ impl Problem {
     }
 
     /// Names the step that refused.
-    pub fn at_step(mut self, step: &str) -> Self {
-        self.step = Some(step.to_owned());
-        self
+    pub fn at(self, step: Step) -> ProblemDocument {
+        ProblemDocument { problem: self, step: Cow::Borrowed(step.as_str()), request_id: None }
     }
 
     /// Names the kind of fault.
@@ -72,23 +81,23 @@ impl Problem {
         self
     }
 
-    /// Stamps the request it answers.
-    pub fn for_request(mut self, id: RequestId) -> Self {
-        self.request_id = Some(id.to_string());
-        self
-    }
-
     fn new(status: u16, kind: &str, title: &str, detail: String, blame: Blame) -> Self {
         Self {
             kind: format!("/problems/{kind}"),
             title: title.to_owned(),
             status,
             detail,
-            step: None,
             fault: None,
             blame,
-            request_id: None,
             retry_after: None,
         }
+    }
+}
+
+impl ProblemDocument {
+    /// Stamps the request it answers.
+    pub fn for_request(mut self, id: RequestId) -> Self {
+        self.request_id = Some(id.to_string());
+        self
     }
 }

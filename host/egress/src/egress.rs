@@ -191,7 +191,7 @@ fn accept(answer: Response<Incoming>, hop: &Hop, redactor: &Redactor) -> Result<
     let mut answer = Response::new(body);
     *answer.status_mut() = head.status;
     *answer.headers_mut() = headers::redact(redactor, head.headers);
-    headers::strip_connection(answer.headers_mut());
+    sophia_domain::strip_hop_by_hop(answer.headers_mut());
     Ok(answer)
 }
 

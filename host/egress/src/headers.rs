@@ -1,25 +1,11 @@
-//! What a plugin may not set, what the host adds, and what stays between two machines.
+//! What a plugin may not set, what the host adds, and what must not show a secret.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use sophia_domain::HOP_BY_HOP;
 use sophia_vault::{Injection, Redactor};
 use url::Url;
 
 use crate::{EgressError, Rights};
-
-/// Headers about the connection (RFC 9110 7.6.1), which is the host's, and the name of the receiver.
-const CONNECTION: [HeaderName; 11] = [
-    header::HOST,
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    HeaderName::from_static("http2-settings"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
 
 /// Headers by which a plugin would be somebody of its own at a host where it is to be the
 /// credential's owner: it could write into a stranger's account there.
@@ -28,9 +14,9 @@ static AUTHORISATION: [HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
 /// Some vendors refuse a request without one.
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("sophia/", env!("CARGO_PKG_VERSION")));
 
-/// Refuses headers that are the host's to set.
+/// Refuses headers that are the host's to set: those of its connection, and the receiver's name.
 pub(crate) fn refuse_connection(headers: &HeaderMap) -> Result<(), EgressError> {
-    match CONNECTION.into_iter().find(|name| headers.contains_key(name)) {
+    match HOP_BY_HOP.into_iter().chain([header::HOST]).find(|name| headers.contains_key(name)) {
         Some(name) => Err(EgressError::Header { name }),
         None => Ok(()),
     }
@@ -62,20 +48,6 @@ pub(crate) fn complete(headers: &mut HeaderMap, traceparent: Option<&HeaderValue
     headers.entry(header::USER_AGENT).or_insert(USER_AGENT);
     if let Some(traceparent) = traceparent {
         headers.insert(HeaderName::from_static("traceparent"), traceparent.clone());
-    }
-}
-
-/// Removes from an answer what was about its connection.
-pub(crate) fn strip_connection(headers: &mut HeaderMap) {
-    let listed: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in CONNECTION.iter().chain(&listed) {
-        headers.remove(name);
     }
 }
 
@@ -112,18 +84,11 @@ mod tests {
 
     #[test]
     fn refuses_every_header_of_the_connection() {
-        for name in CONNECTION {
+        for name in HOP_BY_HOP.into_iter().chain([header::HOST]) {
             let headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_static("x"))]);
             assert!(matches!(refuse_connection(&headers), Err(EgressError::Header { name: n }) if n == name));
         }
         assert!(refuse_connection(&headers(&[("accept", "*/*"), ("x-own", "1"), ("content-length", "3")])).is_ok());
-    }
-
-    #[test]
-    fn strips_what_the_connection_header_lists() {
-        let mut map = headers(&[("connection", "close, X-Hop"), ("x-hop", "1"), ("x-end", "2"), ("keep-alive", "5")]);
-        strip_connection(&mut map);
-        assert_eq!(map, headers(&[("x-end", "2")]));
     }
 
     #[test]

@@ -14,11 +14,12 @@ use sophia_domain::Rate;
 #[derive(Debug, Clone)]
 pub struct RateWindow {
     rate: Rate,
-    places: Places,
+    places: Arc<Places>,
 }
 
 /// When the last requests began or will begin, oldest first; as many as the rate's count at most.
-pub(crate) type Places = Arc<Mutex<VecDeque<Instant>>>;
+#[derive(Debug, Default)]
+pub(crate) struct Places(Mutex<VecDeque<Instant>>);
 
 /// No place is free in time. None was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +30,7 @@ pub struct RateExceeded {
 }
 
 impl RateWindow {
-    pub(crate) fn new(rate: Rate, places: Places) -> Self {
+    pub(crate) fn new(rate: Rate, places: Arc<Places>) -> Self {
         Self { rate, places }
     }
 
@@ -37,7 +38,7 @@ impl RateWindow {
     /// would be after `latest`. A place that is not used stays taken.
     pub fn take(&self, now: Instant, latest: Instant) -> Result<Instant, RateExceeded> {
         let count = usize::try_from(self.rate.count).unwrap_or(usize::MAX);
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
         while places.len() > count {
             places.pop_front();
         }
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     fn window(rate: &str) -> RateWindow {
-        RateWindow::new(rate.parse().unwrap(), Places::default())
+        RateWindow::new(rate.parse().unwrap(), Arc::default())
     }
 
     #[test]

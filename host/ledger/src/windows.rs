@@ -1,19 +1,18 @@
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::Instant,
 };
 
 use sophia_domain::{ConnectionName, PluginName, Rate, TenantId};
 
-use crate::RateWindow;
+use crate::{RateWindow, window::Places};
 
 /// All windows of this node. Made once at boot; cheap to clone, the clones share them.
 ///
 /// A window lives as long as somebody holds it, so that it outlives a change of the version, its
 /// grants or its secrets, and is gone with the connection.
 #[derive(Debug, Clone, Default)]
-pub struct RateWindows(Arc<Mutex<HashMap<RateKey, Weak<Mutex<VecDeque<Instant>>>>>>);
+pub struct RateWindows(Arc<Mutex<HashMap<RateKey, Weak<Places>>>>);
 
 /// Whose rate it is: a credential, by the manifest's name for it, of one account at a vendor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -41,6 +40,8 @@ impl RateWindows {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     fn key(connection: &str) -> RateKey {

@@ -1,4 +1,4 @@
-use sophia_domain::{Digest, Problem};
+use sophia_domain::{Digest, Problem, Step};
 use sophia_sandbox::{CompileError, LoadError};
 use sophia_store::StoreError;
 
@@ -63,6 +63,19 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// The step that refused. Uploads have [their own](crate::UploadError::step).
+    pub fn step(&self) -> Step {
+        match self {
+            Self::UnknownPlugin | Self::UnknownVersion(_) | Self::NothingBefore | Self::UnknownConnection => {
+                Step::Lookup
+            }
+            Self::Pending(_) | Self::UnknownAsk(_) => Step::Grant,
+            Self::UnknownCredential { .. } | Self::ConfigKey(_) | Self::ConfigTooLarge => Step::Connection,
+            Self::Lost(_) | Self::Unreadable { .. } | Self::Compile(_) | Self::Load(_) => Step::Activate,
+            Self::Store(_) | Self::Abandoned => Step::Store,
+        }
+    }
+
     /// The public answer: what was wrong and what to do.
     pub fn problem(&self) -> Problem {
         match self {

@@ -41,7 +41,7 @@ pub use manifest::{
     ManifestError, MemoryAsks, ModelAsks, RateAsk, SignatureAsk,
 };
 pub use rollback::RolledBack;
-pub use upload::{BoxError, OfferError, Received, Step, StepTime, UploadError, Uploaded};
+pub use upload::{BoxError, OfferError, Received, StepTime, UploadError, Uploaded};
 pub use version::Version;
 
 use crate::change::Turns;

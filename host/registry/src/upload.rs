@@ -12,6 +12,7 @@ mod steps;
 
 use bytes::Bytes;
 use futures::Stream;
+pub(crate) use sophia_domain::Step;
 use sophia_domain::{PluginName, TenantId};
 
 pub use answer::Uploaded;
@@ -20,8 +21,8 @@ pub(crate) use keep::Judged;
 pub use offer::OfferError;
 pub(crate) use offer::embedded;
 pub use receive::Received;
+pub use steps::StepTime;
 pub(crate) use steps::Steps;
-pub use steps::{Step, StepTime};
 
 use crate::{Registry, RegistryError};
 

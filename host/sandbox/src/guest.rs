@@ -89,15 +89,16 @@ impl Guest {
         }
     }
 
-    /// Says what the log left out. Called once, when the call is over.
+    /// Says what the log left out. Called when the call is over; a second time says nothing.
     pub(crate) fn close_log(&mut self) {
         if let Some(wasi) = self.wasi.take() {
             for (level, text) in wasi.into_lines() {
                 self.log(level, text, Vec::new());
             }
         }
-        if self.n_dropped_lines > 0 {
-            let message = format!("{} lines were dropped: the call's log volume is used up", self.n_dropped_lines);
+        let n_dropped = std::mem::take(&mut self.n_dropped_lines);
+        if n_dropped > 0 {
+            let message = format!("{n_dropped} lines were dropped: the call's log volume is used up");
             self.write_line(LogLevel::Warn, message, Vec::new());
         }
     }

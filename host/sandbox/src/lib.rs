@@ -32,7 +32,7 @@ use sophia_domain::ByteSize;
 pub use aot::SealedAot;
 pub use call::{Call, Done, LogLevel, LogLine, LogSink, Ports, SecretNames, Spent};
 pub use compile::{CompileError, compile_child};
-pub use endpoint::EndpointBody;
+pub use endpoint::{Ended, EndpointBody};
 pub use engine::EngineKind;
 pub use inspector::{Inspector, Moment};
 pub use link::LoadError;

@@ -14,6 +14,7 @@ use crate::{
         agents, budget, clock, config, connectors, http, log, memory, models, random, secrets, timeline,
     },
     guest::Guest,
+    surface::is_spoken,
 };
 
 /// Why compiled code could not become a program.
@@ -66,11 +67,21 @@ fn add_contract(linker: &mut Linker<Guest>) -> Result<()> {
     budget::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
 }
 
+impl Surface {
+    /// Imports that its world may not have. The component does not load while there is one.
+    ///
+    /// Where there is none it may still not link: a function may be missing from an interface, or
+    /// have another shape. That shows at the upload only.
+    pub fn refused_imports(&self) -> impl Iterator<Item = &str> {
+        self.imports.iter().map(String::as_str).filter(|import| !may_import(self.world, import))
+    }
+}
+
 /// Whether a component imports only what its world may.
 pub(crate) fn check_imports(surface: &Surface) -> Result<(), LoadError> {
-    match surface.imports.iter().find(|import| !may_import(surface.world, import)) {
+    match surface.refused_imports().next() {
         None => Ok(()),
-        Some(import) => Err(LoadError::Import { world: surface.world, import: import.clone() }),
+        Some(import) => Err(LoadError::Import { world: surface.world, import: import.to_owned() }),
     }
 }
 
@@ -78,12 +89,19 @@ pub(crate) fn check_imports(surface: &Surface) -> Result<(), LoadError> {
 /// sockets or environment, whose HTTP is egress. Policies are pure, and patterns are replayed
 /// from their journal, so neither may send requests.
 fn may_import(world: World, import: &str) -> bool {
-    let name = import.split_once('@').map_or(import, |(name, _)| name);
+    let (name, version) = import.split_once('@').unwrap_or((import, ""));
     if let Some(interface) = name.strip_prefix("sophia:plugin/") {
-        return may_import_ours(world, interface);
+        return is_spoken(version) && may_import_ours(world, interface);
     }
     let is_http_client = matches!(name, "wasi:http/outgoing-handler" | "wasi:http/client");
-    name.starts_with("wasi:") && (!is_http_client || matches!(world, World::Connector | World::Endpoint))
+    is_virtual(name) && (!is_http_client || matches!(world, World::Connector | World::Endpoint))
+}
+
+/// The packages of WASI that are there, virtual.
+fn is_virtual(name: &str) -> bool {
+    const PACKAGES: [&str; 7] = ["cli", "clocks", "filesystem", "http", "io", "random", "sockets"];
+    let package = name.strip_prefix("wasi:").and_then(|rest| rest.split_once('/'));
+    package.is_some_and(|(package, _)| PACKAGES.contains(&package))
 }
 
 fn may_import_ours(world: World, interface: &str) -> bool {
@@ -121,6 +139,12 @@ mod tests {
             (World::Endpoint, "sophia:plugin/models@0.1.0", true),
             (World::Endpoint, "wasi:http/client@0.3.0", true),
             (World::Endpoint, "evil:plugin/http@0.1.0", false),
+            (World::Connector, "sophia:plugin/http@0.2.0", false),
+            (World::Connector, "sophia:plugin/http", false),
+            (World::Connector, "sophia:plugin/files@0.1.0", false),
+            (World::Endpoint, "wasi:filesystem/types@0.2.0", true),
+            (World::Endpoint, "wasi:nn/graph@0.2.0-rc-2024-10-28", false),
+            (World::Endpoint, "environment", false),
         ] {
             assert_eq!(may_import(world, import), expected, "{world} {import}");
         }

@@ -7,6 +7,7 @@
 use std::{
     cell::Cell,
     pin::Pin,
+    sync::atomic::{AtomicU64, Ordering},
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -25,32 +26,48 @@ struct Slice {
     began: Instant,
 }
 
+/// CPU time of one call, in nanoseconds. Stands outside the call's future, so that it is there
+/// when the future was dropped before its end.
+#[derive(Debug, Default)]
+pub(crate) struct Cpu(AtomicU64);
+
+impl Cpu {
+    /// What the polls that ended came to.
+    pub(crate) fn so_far(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+
+    fn add(&self, time: Duration) {
+        self.0.fetch_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
 pin_project! {
     /// A future whose polls are timed.
-    pub(crate) struct Metered<F> {
+    pub(crate) struct Metered<'a, F> {
         #[pin]
         work: F,
-        spent: Duration,
+        cpu: &'a Cpu,
     }
 }
 
-impl<F> Metered<F> {
-    pub(crate) fn new(work: F) -> Self {
-        Self { work, spent: Duration::ZERO }
+impl<'a, F> Metered<'a, F> {
+    pub(crate) fn new(work: F, cpu: &'a Cpu) -> Self {
+        Self { work, cpu }
     }
 }
 
-impl<F: Future> Future for Metered<F> {
-    type Output = (F::Output, Duration);
+impl<F: Future> Future for Metered<'_, F> {
+    type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let slice = Slice { before: *this.spent, began: Instant::now() };
+        let slice = Slice { before: this.cpu.so_far(), began: Instant::now() };
         // Restored even if the work panics: the thread goes on with other calls.
         let _outer = Restore(SLICE.replace(Some(slice)));
         let poll = this.work.poll(cx);
-        *this.spent += slice.began.elapsed();
-        poll.map(|output| (output, *this.spent))
+        this.cpu.add(slice.began.elapsed());
+        poll
     }
 }
 
@@ -79,13 +96,16 @@ mod tests {
             turns += 1;
             if turns == 3 { Poll::Ready(cpu_so_far()) } else { Poll::Pending }
         });
-        let mut metered = Box::pin(Metered::new(work));
+        let cpu = Cpu::default();
+        let mut metered = Box::pin(Metered::new(work, &cpu));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert!(metered.as_mut().poll(&mut cx).is_pending());
         assert_eq!(SLICE.get().map(|s| s.before), None);
         assert!(metered.as_mut().poll(&mut cx).is_pending());
-        let Poll::Ready((seen, spent)) = metered.as_mut().poll(&mut cx) else { panic!("third poll ends it") };
-        assert!(seen <= spent && spent < Duration::from_secs(1));
+        let before = cpu.so_far();
+        let Poll::Ready(seen) = metered.as_mut().poll(&mut cx) else { panic!("third poll ends it") };
+        let spent = cpu.so_far();
+        assert!(before <= seen && seen <= spent && spent < Duration::from_secs(1));
         assert_eq!(cpu_so_far(), Duration::ZERO);
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     guest::Guest,
     inspector::{self, Moment},
     link,
-    meter::Metered,
+    meter::{Cpu, Metered},
 };
 
 /// One per version; shared by all its calls. The code stays mapped for as long as this lives, so
@@ -220,16 +220,17 @@ impl Program {
         let wall = call.limits.wall.0;
         let mut store = Guest::store(&self.engines, self.pre.engine(), call);
         inspector::watch(&mut store);
-        let work = Metered::new(self.run(&mut store, function, params));
+        let cpu = Cpu::default();
+        let work = Metered::new(self.run(&mut store, function, params), &cpu);
         let timed = tokio::time::timeout(wall, work).await;
-        let (result, cpu) = match timed {
-            Ok((Ok(answer), cpu)) => (Ok(answer), cpu),
-            Ok((Err((error, stage)), cpu)) => (Err(classify(&error, stage, store.data())), cpu),
-            Err(_) => (Err(Fault::Limit(LimitKind::Wall)), std::time::Duration::ZERO),
+        let result = match timed {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err((error, stage))) => Err(classify(&error, stage, store.data())),
+            Err(_) => Err(Fault::Limit(LimitKind::Wall)),
         };
         inspector::look(StoreContextMut::from(&mut store), Moment::BeforeDrop);
         store.data_mut().close_log();
-        let spent = crate::Spent { cpu, ..store.data().spent() };
+        let spent = crate::Spent { cpu: cpu.so_far(), ..store.data().spent() };
         (result, spent)
     }
 

@@ -15,7 +15,7 @@ const MAX_MANIFEST_BYTES: usize = 64 << 10;
 /// Most imports or exports. A Python component has about 60.
 const MAX_NAMES: usize = 1_000;
 /// The contract's version that this host speaks.
-const CONTRACT: &str = "@0.1.";
+const CONTRACT: &str = "0.1.";
 
 /// What a component offers and needs, as its type says. One per version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -232,7 +232,13 @@ fn hooks_of(exports: &[String]) -> Vec<Hook> {
 fn is_ours(name: &str, interface: &str) -> bool {
     name.strip_prefix("sophia:plugin/")
         .and_then(|rest| rest.strip_prefix(interface))
-        .is_some_and(|rest| rest.starts_with(CONTRACT))
+        .and_then(|rest| rest.strip_prefix('@'))
+        .is_some_and(is_spoken)
+}
+
+/// Whether this host speaks that version of the contract.
+pub(crate) fn is_spoken(version: &str) -> bool {
+    version.starts_with(CONTRACT)
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use axum::{
     routing::{get, post, put},
 };
 use http::{Request, Response, header, request::Parts};
-use sophia_domain::Problem;
+use sophia_domain::ProblemDocument;
 use tower::ServiceExt;
 
 use crate::{
@@ -83,7 +83,7 @@ impl Control {
         exchange: &mut Exchange,
         head: Parts,
         body: CallerBody,
-    ) -> Result<Response<Body>, Problem> {
+    ) -> Result<Response<Body>, ProblemDocument> {
         let mut request = Request::from_parts(head, ControlBody::new(body));
         request.extensions_mut().insert(Asked { peer: exchange.peer() });
         let Ok(mut response) = self.0.clone().oneshot(request).await;
@@ -92,7 +92,7 @@ impl Control {
                 if let Some(methods) = response.headers_mut().remove(header::ALLOW) {
                     exchange.allows(methods);
                 }
-                Err(refusal.problem())
+                Err(refusal.document())
             }
             None => Ok(response.map(Body::Control)),
         }

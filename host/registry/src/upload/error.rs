@@ -1,6 +1,6 @@
 use std::io;
 
-use sophia_domain::{ByteSize, Fault, PluginName, Problem, World};
+use sophia_domain::{ByteSize, Fault, PluginName, Problem, ProblemDocument, World};
 use sophia_sandbox::{CompileError, LoadError, NotAPlugin};
 
 use super::{BoxError, OfferError, Step};
@@ -86,7 +86,7 @@ impl UploadError {
     }
 
     /// The public answer: the step, what was wrong, and what to do.
-    pub fn problem(&self) -> Problem {
+    pub fn problem(&self) -> ProblemDocument {
         let problem = match self {
             Self::NotAPlugin(error) => not_a_plugin(error),
             Self::Compile(error) => not_compiled(error),
@@ -139,7 +139,7 @@ impl UploadError {
                  or delete the plugin first.",
             ),
         };
-        problem.at_step(self.step().as_str())
+        problem.at(self.step())
     }
 }
 

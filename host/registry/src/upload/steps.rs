@@ -1,36 +1,9 @@
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use sophia_domain::Step;
 
 use super::Received;
-
-/// A step of the pipeline, in its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Step {
-    /// The file comes in, bounded and hashed.
-    Receive,
-    /// It is a component.
-    Validate,
-    /// It implements a world.
-    World,
-    /// Its manifest is read and fits it.
-    Manifest,
-    /// Who signed it.
-    Signature,
-    /// It becomes machine code, in a child process.
-    Compile,
-    /// Its imports are what its world may have.
-    Link,
-    /// It says what it offers.
-    Describe,
-    /// Its asks are compared with the grants and with the running version.
-    Diff,
-    /// It is kept.
-    Store,
-    /// It answers.
-    Activate,
-}
 
 /// How long a step took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,25 +21,6 @@ pub struct StepTime {
 pub(crate) struct Steps {
     last: Instant,
     times: Vec<StepTime>,
-}
-
-impl Step {
-    /// The word used in answers and problem documents.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Receive => "receive",
-            Self::Validate => "validate",
-            Self::World => "world",
-            Self::Manifest => "manifest",
-            Self::Signature => "signature",
-            Self::Compile => "compile",
-            Self::Link => "link",
-            Self::Describe => "describe",
-            Self::Diff => "diff",
-            Self::Store => "store",
-            Self::Activate => "activate",
-        }
-    }
 }
 
 impl Steps {

@@ -1,6 +1,6 @@
 //! `wasi:http/incoming-handler@0.2`.
 
-use std::{future::Future, pin::Pin, task::Poll};
+use std::{future::Future, pin::Pin, sync::Arc, task::Poll};
 
 use sophia_domain::{Fault, LimitKind};
 use tokio::sync::oneshot;
@@ -14,7 +14,10 @@ use wasmtime_wasi_http::{
     },
 };
 
-use super::body::{EndpointBody, GuestTask};
+use super::{
+    body::{EndpointBody, GuestTask},
+    tally::{Counted, Tally},
+};
 use crate::{
     Call, Program, Spent,
     fault::{Stage, classify},
@@ -24,8 +27,8 @@ use crate::{
 };
 
 type Head = Result<http::Response<WasiBody>, ErrorCode>;
-/// The guest from its first instruction to its end; what it used, and how it failed.
-type Work = Pin<Box<dyn Future<Output = (Result<(), Fault>, Spent)> + Send>>;
+/// The guest from its first instruction to its end, and how it failed.
+type Work = Pin<Box<dyn Future<Output = Result<(), Fault>> + Send>>;
 
 impl Program {
     pub(super) async fn proxy(
@@ -33,29 +36,34 @@ impl Program {
         pre: &ProxyPre<Guest>,
         call: Call,
         request: http::Request<WasiBody>,
-    ) -> (Result<http::Response<EndpointBody>, Fault>, Spent) {
-        let response_limit = call.limits.response.0;
-        let store = Guest::store(&self.engines, self.pre.engine(), call);
+    ) -> Result<http::Response<EndpointBody>, (Fault, Spent)> {
+        let limit = call.limits.response.0;
+        let tally = Arc::new(Tally::default());
+        let store = Counted::new(Guest::store(&self.engines, self.pre.engine(), call), tally.clone());
         let (sender, mut head) = oneshot::channel();
-        let mut work: Work = Box::pin(run(pre.clone(), store, request, sender));
-        match first(&mut work, &mut head).await {
+        let mut work: Work = Box::pin(run(pre.clone(), store, tally.clone(), request, sender));
+        let answered = match first(&mut work, &mut head).await {
+            // The guest goes on behind the body, and ends with it. How it fails stands in the tally.
             First::Head(head) => {
-                // The guest goes on behind the body, and ends with it.
-                let guest = GuestTask(tokio::spawn(async move { finish(work.await) }.in_current_span()));
-                (answer(head, response_limit, Some(guest)), Spent::default())
+                let guest = GuestTask(tokio::spawn(async move { drop(work.await) }.in_current_span()));
+                response(head).map(|response| (response, Some(guest)))
             }
-            First::Done((Ok(()), spent)) => match head.try_recv() {
-                Ok(head) => (answer(head, response_limit, None), spent),
-                Err(_) => (Err(Fault::Contract("the endpoint gave no answer".into())), spent),
+            First::Done(Ok(())) => match head.try_recv() {
+                Ok(head) => response(head).map(|response| (response, None)),
+                Err(_) => Err(Fault::Contract("the endpoint gave no answer".into())),
             },
-            First::Done((Err(fault), spent)) => (Err(fault), spent),
+            First::Done(Err(fault)) => Err(fault),
+        };
+        match answered {
+            Ok((response, guest)) => Ok(response.map(|body| EndpointBody::new(body, limit, guest, tally))),
+            Err(fault) => Err((fault, tally.spent())),
         }
     }
 }
 
 /// What came first: the end of the guest, or the head of its answer while it goes on.
 enum First {
-    Done((Result<(), Fault>, Spent)),
+    Done(Result<(), Fault>),
     Head(Head),
 }
 
@@ -74,38 +82,31 @@ async fn first(work: &mut Work, head: &mut oneshot::Receiver<Head>) -> First {
     .await
 }
 
-fn answer(head: Head, limit: u64, guest: Option<GuestTask>) -> Result<http::Response<EndpointBody>, Fault> {
-    match head {
-        Ok(response) => Ok(response.map(|body| EndpointBody::new(body, limit, guest))),
-        Err(code) => Err(Fault::Contract(format!("the endpoint answered with an error: {code:?}"))),
-    }
-}
-
-/// A fault after the head went out can only be logged: the body breaks off by itself.
-fn finish((result, _): (Result<(), Fault>, Spent)) {
-    if let Err(fault) = result {
-        tracing::warn!(fault = fault.kind(), detail = %fault, "an endpoint faulted behind its answer");
-    }
+fn response(head: Head) -> Result<http::Response<WasiBody>, Fault> {
+    head.map_err(|code| Fault::Contract(format!("the endpoint answered with an error: {code:?}")))
 }
 
 async fn run(
     pre: ProxyPre<Guest>,
-    mut store: Store<Guest>,
+    mut counted: Counted,
+    tally: Arc<Tally>,
     request: http::Request<WasiBody>,
     sender: oneshot::Sender<Head>,
-) -> (Result<(), Fault>, Spent) {
-    let wall = store.data().call.limits.wall.0;
-    inspector::watch(&mut store);
-    let timed = tokio::time::timeout(wall, Metered::new(serve(&pre, &mut store, request, sender))).await;
-    let (result, cpu) = match timed {
-        Ok((Ok(()), cpu)) => (Ok(()), cpu),
-        Ok((Err((error, stage)), cpu)) => (Err(classify(&error, stage, store.data())), cpu),
-        Err(_) => (Err(Fault::Limit(LimitKind::Wall)), std::time::Duration::ZERO),
+) -> Result<(), Fault> {
+    let wall = counted.store.data().call.limits.wall.0;
+    inspector::watch(&mut counted.store);
+    let serving = serve(&pre, &mut counted.store, request, sender);
+    let timed = tokio::time::timeout(wall, Metered::new(serving, &tally.cpu)).await;
+    let result = match timed {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err((error, stage))) => Err(classify(&error, stage, counted.store.data())),
+        Err(_) => Err(Fault::Limit(LimitKind::Wall)),
     };
-    inspector::look(StoreContextMut::from(&mut store), Moment::BeforeDrop);
-    store.data_mut().close_log();
-    let spent = Spent { cpu, ..store.data().spent() };
-    (result, spent)
+    inspector::look(StoreContextMut::from(&mut counted.store), Moment::BeforeDrop);
+    // Before the store goes, and the answer's body breaks off with it.
+    let result = result.map_err(|fault| tally.fail(fault));
+    counted.settle();
+    result
 }
 
 async fn serve(

@@ -1,6 +1,6 @@
 //! `wasi:http/handler@0.3`.
 
-use std::pin::Pin;
+use std::{pin::Pin, sync::Arc};
 
 use http_body_util::BodyExt;
 use sophia_domain::{Fault, LimitKind};
@@ -15,7 +15,10 @@ use wasmtime_wasi_http::{
     },
 };
 
-use super::body::{EndpointBody, GuestTask};
+use super::{
+    body::{EndpointBody, GuestTask},
+    tally::{Counted, Tally},
+};
 use crate::{
     Call, Program, Spent,
     fault::{Stage, classify},
@@ -35,43 +38,46 @@ impl Program {
         pre: &ServicePre<Guest>,
         call: Call,
         request: http::Request<WasiBody>,
-    ) -> (Result<http::Response<EndpointBody>, Fault>, Spent) {
+    ) -> Result<http::Response<EndpointBody>, (Fault, Spent)> {
         let limit = call.limits.response.0;
-        let store = Guest::store(&self.engines, self.pre.engine(), call);
+        let tally = Arc::new(Tally::default());
+        let store = Counted::new(Guest::store(&self.engines, self.pre.engine(), call), tally.clone());
         let (sender, head) = oneshot::channel();
-        let guest = GuestTask(tokio::spawn(run(pre.clone(), store, request, sender).in_current_span()));
-        let answer = match head.await {
-            Ok(Ok(response)) => Ok(response.map(|body| EndpointBody::new(body, limit, Some(guest)))),
-            Ok(Err(fault)) => Err(fault),
-            Err(_) => Err(Fault::Host("the endpoint's task ended".into())),
+        let guest = run(pre.clone(), store, tally.clone(), request, sender);
+        let guest = GuestTask(tokio::spawn(guest.in_current_span()));
+        let fault = match head.await {
+            Ok(Ok(response)) => return Ok(response.map(|body| EndpointBody::new(body, limit, Some(guest), tally))),
+            Ok(Err(fault)) => fault,
+            Err(_) => Fault::Host("the endpoint's task ended".into()),
         };
-        (answer, Spent::default())
+        Err((fault, tally.spent()))
     }
 }
 
 async fn run(
     pre: ServicePre<Guest>,
-    mut store: Store<Guest>,
+    mut counted: Counted,
+    tally: Arc<Tally>,
     request: http::Request<WasiBody>,
     sender: oneshot::Sender<Head>,
 ) {
-    let wall = store.data().call.limits.wall.0;
-    inspector::watch(&mut store);
+    let wall = counted.store.data().call.limits.wall.0;
+    inspector::watch(&mut counted.store);
     let mut sender = Some(sender);
-    let timed = tokio::time::timeout(wall, Metered::new(serve(&pre, &mut store, request, &mut sender))).await;
+    let serving = serve(&pre, &mut counted.store, request, &mut sender);
+    let timed = tokio::time::timeout(wall, Metered::new(serving, &tally.cpu)).await;
     let fault = match timed {
-        Ok((Ok(()), _)) => None,
-        Ok((Err((error, stage)), _)) => Some(classify(&error, stage, store.data())),
+        Ok(Ok(())) => None,
+        Ok(Err((error, stage))) => Some(classify(&error, stage, counted.store.data())),
         Err(_) => Some(Fault::Limit(LimitKind::Wall)),
     };
-    inspector::look(StoreContextMut::from(&mut store), Moment::BeforeDrop);
-    store.data_mut().close_log();
-    match (fault, sender) {
-        (Some(fault), Some(sender)) => drop(sender.send(Err(fault))),
-        (Some(fault), None) => {
-            tracing::warn!(fault = fault.kind(), detail = %fault, "an endpoint faulted behind its answer");
-        }
-        (None, _) => {}
+    inspector::look(StoreContextMut::from(&mut counted.store), Moment::BeforeDrop);
+    // Before the store goes, and the answer's body breaks off with it.
+    let fault = fault.map(|fault| tally.fail(fault));
+    counted.settle();
+    if let (Some(fault), Some(sender)) = (fault, sender) {
+        // Nobody listens where the caller went away.
+        drop(sender.send(Err(fault)));
     }
 }
 

@@ -7,7 +7,7 @@ use http::Method;
 use reqwest::{Body, RequestBuilder, Response, header};
 use serde::Serialize;
 use serde_json::Value;
-use sophia_domain::Problem;
+use sophia_domain::ProblemDocument;
 use url::Url;
 
 use super::Failure;
@@ -84,8 +84,8 @@ async fn read(response: Response) -> Result<Value, Failure> {
         let value = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
         return Ok(value.context("the answer is no JSON: is this a node?")?);
     }
-    match serde_json::from_slice::<Problem>(&body) {
-        Ok(problem) => Err(Failure::Refused(Box::new(problem))),
+    match serde_json::from_slice::<ProblemDocument>(&body) {
+        Ok(document) => Err(Failure::Refused(Box::new(document))),
         Err(_) => Err(anyhow::anyhow!("answered {status} without a problem document: is this a node?").into()),
     }
 }

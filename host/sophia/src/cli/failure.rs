@@ -1,13 +1,13 @@
 use std::process::ExitCode;
 
-use sophia_domain::Problem;
+use sophia_domain::ProblemDocument;
 
 /// How a command did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The node refused.
     #[error("{}", problem_text(.0))]
-    Refused(Box<Problem>),
+    Refused(Box<ProblemDocument>),
     /// There is no node there.
     #[error("cannot reach a node at {server}: is `sophia serve` running there, and --server right?")]
     Unreachable {
@@ -60,15 +60,13 @@ pub(crate) fn exit_code(done: Result<ExitCode, Failure>) -> ExitCode {
     }
 }
 
-fn problem_text(problem: &Problem) -> String {
-    let mut text = format!("{} ({})", problem.title, problem.status);
-    if let Some(step) = &problem.step {
-        text.push_str(&format!(", at step `{step}`"));
-    }
+fn problem_text(document: &ProblemDocument) -> String {
+    let ProblemDocument { problem, step, request_id } = document;
+    let mut text = format!("{} ({}), at step `{step}`", problem.title, problem.status);
     text.push_str(&format!("\n  {}", problem.detail));
     let fault = problem.fault.as_ref().map(|fault| format!(", fault: {fault}")).unwrap_or_default();
     text.push_str(&format!("\n  type: {}, blame: {}{fault}", problem.kind, problem.blame.as_str()));
-    if let Some(id) = &problem.request_id {
+    if let Some(id) = request_id {
         text.push_str(&format!("\n  request: {id}"));
     }
     text
@@ -77,6 +75,7 @@ fn problem_text(problem: &Problem) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
+    use sophia_domain::{Problem, Step};
 
     use super::*;
 
@@ -84,7 +83,7 @@ mod tests {
     fn shows_a_problem_to_people() {
         let problem =
             Problem::plugin(422, "not-a-component", "The file is no component", "build it with `sophia plugin build`");
-        let failure = Failure::Refused(Box::new(problem.at_step("validate")));
+        let failure = Failure::Refused(Box::new(problem.at(Step::Validate)));
         expect![[r#"
             The file is no component (422), at step `validate`
               build it with `sophia plugin build`

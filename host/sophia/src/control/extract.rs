@@ -9,7 +9,7 @@ use axum::{
 use bytes::Bytes;
 use http::{Request, header, request::Parts};
 use serde::{Serialize, de::DeserializeOwned};
-use sophia_domain::{ByteSize, Problem};
+use sophia_domain::{ByteSize, Problem, ProblemDocument, Step};
 use sophia_identity::Caller;
 
 use super::Refusal;
@@ -41,7 +41,8 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let path = Path::<T>::from_request_parts(parts, state).await;
         path.map(|Path(names)| Self(names)).map_err(|refused| {
-            Problem::caller(400, "invalid-name", "A name in the path cannot be", refused.body_text()).into()
+            let problem = Problem::caller(400, "invalid-name", "A name in the path cannot be", refused.body_text());
+            problem.at(Step::Request).into()
         })
     }
 }
@@ -54,9 +55,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query
-            .map(|Query(params)| Self(params))
-            .map_err(|refused| Problem::caller(400, "invalid-query", "The query cannot be", refused.body_text()).into())
+        query.map(|Query(params)| Self(params)).map_err(|refused| {
+            Problem::caller(400, "invalid-query", "The query cannot be", refused.body_text()).at(Step::Request).into()
+        })
     }
 }
 
@@ -84,17 +85,17 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Node>> for OptionalJson<T> {
     }
 }
 
-async fn collect(body: Body) -> Result<Bytes, Problem> {
+async fn collect(body: Body) -> Result<Bytes, ProblemDocument> {
     let collecting = axum::body::to_bytes(body, MAX_BODY.as_usize());
     match tokio::time::timeout(BODY_TIME, collecting).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => {
             let detail = format!("the body broke off, or is larger than {MAX_BODY}");
-            Err(Problem::caller(413, "body-too-large", "The request's body is too large", detail))
+            Err(Problem::caller(413, "body-too-large", "The request's body is too large", detail).at(Step::Request))
         }
         Err(_) => {
             let detail = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
-            Err(Problem::caller(408, "body-too-slow", "The request's body came too slowly", detail))
+            Err(Problem::caller(408, "body-too-slow", "The request's body came too slowly", detail).at(Step::Request))
         }
     }
 }

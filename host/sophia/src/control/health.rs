@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use serde::Serialize;
-use sophia_domain::Problem;
+use sophia_domain::{Problem, Step};
 
 use super::{Refusal, extract::answer};
 use crate::{config::Environment, node::Node};
@@ -23,7 +23,8 @@ pub(super) async fn live() -> Result<Response, Refusal> {
 pub(super) async fn ready(State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
     if node.drain.has_begun() {
         let detail = "the node stops: send requests to another one";
-        return Err(Problem::host(503, "draining", "The node is stopping", detail).retry_after(1).into());
+        let problem = Problem::host(503, "draining", "The node is stopping", detail).retry_after(1);
+        return Err(problem.at(Step::Admission).into());
     }
     answer(200, &Status { status: "ready" })
 }

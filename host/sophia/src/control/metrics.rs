@@ -8,7 +8,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{Extension, extract::State, response::Response};
 use http::{HeaderMap, HeaderValue, header};
 use ipnet::IpNet;
-use sophia_domain::Problem;
+use sophia_domain::{Problem, Step};
 
 use super::{Asked, Refusal};
 use crate::{
@@ -38,8 +38,9 @@ pub(super) async fn metrics(
         lines_dropped: node.lines.n_dropped(),
         is_draining: node.drain.has_begun(),
     };
-    let page = page(&node.metrics, gauges)
-        .map_err(|error| Problem::host(500, "metrics", "The metrics could not be written", error.to_string()))?;
+    let page = page(&node.metrics, gauges).map_err(|error| {
+        Problem::host(500, "metrics", "The metrics could not be written", error.to_string()).at(Step::Reply)
+    })?;
     let mut response = Response::new(page.into());
     let openmetrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, openmetrics);

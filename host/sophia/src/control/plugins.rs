@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use sophia_domain::{Digest, PluginName};
+use sophia_domain::{Chain, Digest, PluginName};
 use sophia_registry::{Granting, PluginEntry, RegistryError, VersionEntry};
 
 use super::{
@@ -135,8 +135,8 @@ impl From<RegistryError> for Refusal {
     fn from(error: RegistryError) -> Self {
         let problem = error.problem();
         if problem.status >= 500 {
-            tracing::error!(error = super::refusal::chain(&error), "the registry failed");
+            tracing::error!(error = %Chain(&error), "the registry failed");
         }
-        problem.into()
+        problem.at(error.step()).into()
     }
 }

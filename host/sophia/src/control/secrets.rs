@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use sophia_domain::{Problem, Scope, SecretName};
+use sophia_domain::{Problem, ProblemDocument, Scope, SecretName, Step};
 use sophia_vault::{SecretEntry, SecretValue, VaultError};
 
 use super::{
@@ -57,9 +57,12 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn problem(error: &VaultError) -> Problem {
-    match error {
-        VaultError::Unknown(_) => Problem::caller(404, "unknown-secret", "There is no such secret", error.to_string()),
+fn problem(error: &VaultError) -> ProblemDocument {
+    let problem = match error {
+        VaultError::Unknown(_) => {
+            let problem = Problem::caller(404, "unknown-secret", "There is no such secret", error.to_string());
+            return problem.at(Step::Lookup);
+        }
         VaultError::Contended(_) => {
             Problem::caller(409, "secret-contended", "The secret is being changed", error.to_string())
         }
@@ -72,5 +75,6 @@ fn problem(error: &VaultError) -> Problem {
                 "nothing was changed; the node's log has the cause",
             )
         }
-    }
+    };
+    problem.at(Step::Secret)
 }

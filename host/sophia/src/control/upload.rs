@@ -11,13 +11,12 @@ use axum::{
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, header};
-use sophia_domain::{ByteSize, PluginName, Problem};
+use sophia_domain::{ByteSize, Chain, PluginName, Problem, ProblemDocument, Step};
 use sophia_registry::{Received, State as VersionState, UploadError, Uploaded};
 
 use super::{
     Refusal,
     extract::{Named, Operator, answer},
-    refusal::chain,
 };
 use crate::node::Node;
 
@@ -73,13 +72,13 @@ async fn text(mut field: multer::Field<'_>) -> Result<String, Refusal> {
     String::from_utf8(text).map_err(|_| wrong_form(&"the part `manifest` is no UTF-8").into())
 }
 
-fn wrong_part(name: Option<&str>) -> Problem {
+fn wrong_part(name: Option<&str>) -> ProblemDocument {
     let name: String = name.unwrap_or_default().chars().filter(|c| !c.is_control()).take(70).collect();
     wrong_form(&format!("the part `{name}` is not expected, or comes twice: send `component` and `manifest`"))
 }
 
-fn wrong_form(wrong: &dyn std::fmt::Display) -> Problem {
-    Problem::caller(400, "wrong-form", "The form cannot be read", wrong.to_string()).at_step("receive")
+fn wrong_form(wrong: &dyn std::fmt::Display) -> ProblemDocument {
+    Problem::caller(400, "wrong-form", "The form cannot be read", wrong.to_string()).at(Step::Receive)
 }
 
 /// The body's bytes, ended with an error when none come for [`STALLED`].
@@ -95,10 +94,10 @@ fn unstalled(body: BodyDataStream) -> impl Stream<Item = io::Result<Bytes>> + Se
 
 impl From<UploadError> for Refusal {
     fn from(error: UploadError) -> Self {
-        let problem = error.problem();
-        if problem.status >= 500 {
-            tracing::error!(error = chain(&error), "an upload failed in the node");
+        let document = error.problem();
+        if document.problem.status >= 500 {
+            tracing::error!(error = %Chain(&error), "an upload failed in the node");
         }
-        problem.into()
+        document.into()
     }
 }

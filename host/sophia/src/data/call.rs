@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use sophia_domain::{ConnectionName, Fault, Problem, World};
+use sophia_domain::{ConnectionName, Fault, Problem, ProblemDocument, Step, World};
 use sophia_registry::{LiveConnection, LivePlugin};
 use sophia_sandbox::{Call, Done, Spent};
 use tracing::Span;
@@ -20,13 +20,13 @@ use crate::{
 };
 
 /// Refuses a caller without the key.
-pub(super) fn authorise(exchange: &Exchange, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn authorise(exchange: &Exchange, headers: &HeaderMap) -> Result<(), ProblemDocument> {
     let identified = exchange.node.identity.identify(headers.get(header::AUTHORIZATION));
     identified.map(drop).map_err(|refused| unauthorised(&refused))
 }
 
 /// The version of a plugin that answers, if it is of the world that the route is for.
-pub(super) fn plugin(exchange: &Exchange, name: &str, world: World) -> Result<Arc<LivePlugin>, Problem> {
+pub(super) fn plugin(exchange: &Exchange, name: &str, world: World) -> Result<Arc<LivePlugin>, ProblemDocument> {
     let live = exchange.node.registry.live();
     match live.plugin(name) {
         Some(plugin) if plugin.world == world => Ok(plugin.clone()),
@@ -35,7 +35,7 @@ pub(super) fn plugin(exchange: &Exchange, name: &str, world: World) -> Result<Ar
     }
 }
 
-fn other_world(plugin: &LivePlugin, wanted: World) -> Problem {
+fn other_world(plugin: &LivePlugin, wanted: World) -> ProblemDocument {
     let (name, is) = (&plugin.name, plugin.world);
     let detail = match is {
         World::Endpoint => format!("`{name}` is an endpoint, no {wanted}: call it at /x/{name}/"),
@@ -45,18 +45,18 @@ fn other_world(plugin: &LivePlugin, wanted: World) -> Problem {
         World::Policy => format!("`{name}` is a policy, no {wanted}: call it at /v1/policies/{name}/ask"),
         World::Pattern => format!("`{name}` is a pattern, no {wanted}: this node cannot run patterns yet"),
     };
-    Problem::caller(404, "other-world", "The plugin is of another world", detail)
+    Problem::caller(404, "other-world", "The plugin is of another world", detail).at(Step::Lookup)
 }
 
-fn not_live(name: &str, world: World, failure: Option<&str>) -> Problem {
+fn not_live(name: &str, world: World, failure: Option<&str>) -> ProblemDocument {
     if failure.is_some() {
         let detail = format!("the active version of `{name}` could not be loaded; the node's log says why");
-        return Problem::host(503, "not-loaded", "The plugin could not be loaded", detail);
+        return Problem::host(503, "not-loaded", "The plugin could not be loaded", detail).at(Step::Lookup);
     }
     let name = shown(name);
     let detail =
         format!("no {world} `{name}` is live: upload one with PUT /v1/plugins/{{name}}, or grant a pending one");
-    Problem::caller(404, "unknown-plugin", "There is no such plugin", detail)
+    Problem::caller(404, "unknown-plugin", "There is no such plugin", detail).at(Step::Lookup)
 }
 
 /// Takes a place among the running calls, and notes who is called.
@@ -64,12 +64,12 @@ pub(super) fn admit(
     exchange: &mut Exchange,
     plugin: &Arc<LivePlugin>,
     connection: Option<&ConnectionName>,
-) -> Result<Permit, Problem> {
+) -> Result<Permit, ProblemDocument> {
     let meter = exchange.node.metrics.plugin(&plugin.name);
     exchange.calls(meter.clone(), connection.cloned());
     exchange.node.admission.admit(&meter, plugin.enter()).map_err(|full| {
         exchange.node.metrics.refused.inc();
-        problem::busy(&format!("{full}; try again in a moment"))
+        problem::busy(&format!("{full}; try again in a moment")).at(Step::Admission)
     })
 }
 
@@ -105,7 +105,7 @@ pub(super) fn done<T, U>(
     plugin: &LivePlugin,
     done: Done<T>,
     check: impl FnOnce(T) -> Result<U, Fault>,
-) -> Result<U, Problem> {
+) -> Result<U, ProblemDocument> {
     let failure = match done.outcome.map(|answer| answer.map(check)) {
         Ok(Ok(Ok(answer))) => {
             exchange.called("ok", done.spent);
@@ -118,7 +118,7 @@ pub(super) fn done<T, U>(
 }
 
 /// Notes a failure, and says it to the log, where a fault's own text may stand.
-pub(super) fn failed(exchange: &mut Exchange, plugin: &LivePlugin, failure: Failure, spent: Spent) -> Problem {
+pub(super) fn failed(exchange: &mut Exchange, plugin: &LivePlugin, failure: Failure, spent: Spent) -> ProblemDocument {
     exchange.called(failure.kind(), spent);
     if let Failure::Fault(fault) = &failure {
         let (plugin, request_id) = (&plugin.name, exchange.id());
@@ -135,7 +135,7 @@ pub(super) async fn body(
     exchange: &mut Exchange,
     plugin: &LivePlugin,
     body: &mut CallerBody,
-) -> Result<Bytes, Problem> {
+) -> Result<Bytes, ProblemDocument> {
     let collected = body.collect(plugin.limits.request, plugin.limits.wall.0).await;
     let (bytes, waited) = collected.map_err(|refused| refused.problem())?;
     exchange.waited(waited);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use sophia_domain::{Fault, Problem, World};
+use sophia_domain::{Fault, Problem, ProblemDocument, Step, World};
 use sophia_registry::{LiveConnection, LivePlugin};
 use sophia_sandbox::Page;
 use tracing::Instrument;
@@ -47,7 +47,7 @@ pub(super) async fn call(
     operation: Operation<'_>,
     headers: &HeaderMap,
     mut body: CallerBody,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Body>, ProblemDocument> {
     call::authorise(exchange, headers)?;
     let plugin = call::plugin(exchange, connector, World::Connector)?;
     let connection = self::connection(&plugin, connection)?;
@@ -60,13 +60,13 @@ pub(super) async fn call(
 }
 
 /// A connection of a connector.
-pub(super) fn connection(plugin: &LivePlugin, name: &str) -> Result<Arc<LiveConnection>, Problem> {
+pub(super) fn connection(plugin: &LivePlugin, name: &str) -> Result<Arc<LiveConnection>, ProblemDocument> {
     plugin.connection(name).cloned().ok_or_else(|| {
         let connector = &plugin.name;
         let name = call::shown(name);
         let detail =
             format!("`{connector}` has no connection `{name}`: make it with PUT /v1/connections/{connector}/{{name}}");
-        Problem::caller(404, "unknown-connection", "There is no such connection", detail)
+        Problem::caller(404, "unknown-connection", "There is no such connection", detail).at(Step::Lookup)
     })
 }
 
@@ -74,7 +74,7 @@ async fn check(
     exchange: &mut Exchange,
     plugin: &LivePlugin,
     connection: &LiveConnection,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Body>, ProblemDocument> {
     let call = call::prepare(exchange, plugin, connection, Some(&connection.name));
     let done = plugin.program.check(call).instrument(call::span(plugin)).await;
     call::done(exchange, plugin, done, Ok)?;
@@ -87,7 +87,7 @@ async fn act(
     connection: &LiveConnection,
     action: &str,
     body: &mut CallerBody,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Body>, ProblemDocument> {
     if !plugin.offers_operation(action) {
         return Err(unknown_action(plugin, action));
     }
@@ -104,7 +104,7 @@ async fn read(
     plugin: &LivePlugin,
     connection: &LiveConnection,
     body: &mut CallerBody,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Body>, ProblemDocument> {
     let body = call::body(exchange, plugin, body).await?;
     let request: ReadRequest = json::shape(&body)?;
     if !plugin.offers_stream(&request.stream) {
@@ -113,7 +113,7 @@ async fn read(
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT);
     if limit == 0 || limit > MAX_LIMIT {
         let detail = format!("`limit` is {limit}: ask for 1 to {MAX_LIMIT} items");
-        return Err(Problem::caller(422, "wrong-limit", "The limit cannot be", detail));
+        return Err(Problem::caller(422, "wrong-limit", "The limit cannot be", detail).at(Step::Request));
     }
     let cursor = request.cursor.as_deref().map(RawValue::get).filter(|cursor| *cursor != "null");
     let call = call::prepare(exchange, plugin, connection, Some(&connection.name));
@@ -133,16 +133,16 @@ impl ReadAnswer {
     }
 }
 
-fn unknown_action(plugin: &LivePlugin, action: &str) -> Problem {
+fn unknown_action(plugin: &LivePlugin, action: &str) -> ProblemDocument {
     let operations = plugin.description.iter().flat_map(|said| &said.operations);
     let detail = not_offered(plugin, "action", action, operations.map(|operation| operation.name.as_str()));
-    Problem::caller(404, "unknown-action", "There is no such action", detail)
+    Problem::caller(404, "unknown-action", "There is no such action", detail).at(Step::Lookup)
 }
 
-fn unknown_stream(plugin: &LivePlugin, stream: &str) -> Problem {
+fn unknown_stream(plugin: &LivePlugin, stream: &str) -> ProblemDocument {
     let streams = plugin.description.iter().flat_map(|said| &said.streams);
     let detail = not_offered(plugin, "stream", stream, streams.map(|stream| stream.name.as_str()));
-    Problem::caller(404, "unknown-stream", "There is no such stream", detail)
+    Problem::caller(404, "unknown-stream", "There is no such stream", detail).at(Step::Lookup)
 }
 
 fn not_offered<'a>(plugin: &LivePlugin, what: &str, name: &str, offered: impl Iterator<Item = &'a str>) -> String {

@@ -5,13 +5,9 @@
 
 use std::time::Instant;
 
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri,
-    header::{self, CONNECTION},
-    request::Parts,
-};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header, request::Parts};
 use http_body::Body as _;
-use sophia_domain::{Problem, World};
+use sophia_domain::{Problem, ProblemDocument, Step, World, strip_hop_by_hop};
 use sophia_registry::{Access, LivePlugin};
 use sophia_sandbox::Spent;
 use tracing::Instrument;
@@ -27,19 +23,6 @@ use crate::{
     unauthorised::unauthorised,
 };
 
-/// Headers that belong to one connection (RFC 9110, 7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-
 const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
 /// Hands a request to its endpoint.
@@ -48,7 +31,7 @@ pub(super) async fn call(
     name: &str,
     mut head: Parts,
     body: CallerBody,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Body>, ProblemDocument> {
     let plugin = call::plugin(exchange, name, World::Endpoint);
     let is_ours = exchange.node.identity.identify(head.headers.get(header::AUTHORIZATION));
     // Whether an endpoint exists is told to those with a key only, unless it is public.
@@ -69,24 +52,26 @@ pub(super) async fn call(
     let permit = call::admit(exchange, &plugin, None)?;
     let call = call::prepare(exchange, &plugin, connection, None);
     let began = Instant::now();
-    let (outcome, spent) = plugin.program.handle(call, request).instrument(call::span(&plugin)).await;
-    // A guest that still runs behind its answer has spent what passed until the head.
-    let spent = Spent { wall: spent.wall.max(began.elapsed()), ..spent };
-    match outcome {
+    match plugin.program.handle(call, request).instrument(call::span(&plugin)).await {
         Ok(mut response) => {
-            exchange.called("ok", spent);
+            // What it used is counted when the body ends.
+            exchange.waited(began.elapsed());
             strip_hop_by_hop(response.headers_mut());
             Ok(response.map(|body| Body::guest(body, permit)))
         }
-        Err(fault) => Err(call::failed(exchange, &plugin, Failure::Fault(fault), spent)),
+        Err((fault, spent)) => {
+            let spent = Spent { wall: spent.wall.max(began.elapsed()), ..spent };
+            Err(call::failed(exchange, &plugin, Failure::Fault(fault), spent))
+        }
     }
 }
 
 /// The request as the guest sees it.
-fn request(plugin: &LivePlugin, mut head: Parts, body: CallerBody) -> Result<Request<CallerBody>, Problem> {
+fn request(plugin: &LivePlugin, mut head: Parts, body: CallerBody) -> Result<Request<CallerBody>, ProblemDocument> {
     if head.method == Method::CONNECT {
         let detail = "an endpoint takes every method but CONNECT";
-        return Err(Problem::caller(405, "method-not-allowed", "The route does not take this method", detail));
+        let problem = Problem::caller(405, "method-not-allowed", "The route does not take this method", detail);
+        return Err(problem.at(Step::Route));
     }
     if !head.headers.contains_key(header::HOST) {
         let authority = head.uri.authority().map_or("localhost", |authority| authority.as_str());
@@ -100,29 +85,16 @@ fn request(plugin: &LivePlugin, mut head: Parts, body: CallerBody) -> Result<Req
 }
 
 /// The path and query below a prefix.
-fn below(uri: &Uri, prefix: &str) -> Result<Uri, Problem> {
+fn below(uri: &Uri, prefix: &str) -> Result<Uri, ProblemDocument> {
     let whole = uri.path_and_query().map_or("", |path| path.as_str());
     let rest = whole.strip_prefix(prefix).unwrap_or_default();
     let parsed = if rest.starts_with('/') { Uri::try_from(rest) } else { Uri::try_from(format!("/{rest}")) };
     parsed.map_err(|_| wrong_target())
 }
 
-fn wrong_target() -> Problem {
-    Problem::caller(400, "wrong-target", "The request's target cannot be read", "write a path, and a host that is one")
-}
-
-/// Removes what belongs to this connection, the headers it names itself included.
-fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
+fn wrong_target() -> ProblemDocument {
+    let detail = "write a path, and a host that is one";
+    Problem::caller(400, "wrong-target", "The request's target cannot be read", detail).at(Step::Route)
 }
 
 #[cfg(test)]
@@ -141,21 +113,5 @@ mod tests {
             let uri: Uri = given.parse().unwrap();
             assert_eq!(below(&uri, "/x/hello").unwrap().to_string(), expected, "{given}");
         }
-    }
-
-    #[test]
-    fn removes_what_belongs_to_a_connection() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("connection", "close, X-Mine"),
-            ("x-mine", "1"),
-            ("te", "trailers"),
-            ("accept", "*/*"),
-            ("upgrade", "h2c"),
-        ] {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        strip_hop_by_hop(&mut headers);
-        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["accept"]);
     }
 }

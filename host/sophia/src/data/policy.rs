@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Response};
 use serde::{Deserialize, Serialize};
-use sophia_domain::{Problem, World};
+use sophia_domain::{Problem, ProblemDocument, Step, World};
 use sophia_sandbox::{Candidate, Decision, Hook, RoutingRequest};
 use tracing::Instrument;
 
@@ -32,12 +32,12 @@ pub(super) async fn ask(
     policy: &str,
     headers: &HeaderMap,
     mut body: CallerBody,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Body>, ProblemDocument> {
     call::authorise(exchange, headers)?;
     let plugin = call::plugin(exchange, policy, World::Policy)?;
     if !plugin.surface.hooks.contains(&Hook::Routing) {
         let detail = format!("`{}` does not export `routing`, so there is nothing to ask it", plugin.name);
-        return Err(Problem::caller(404, "no-routing", "The policy does not route", detail));
+        return Err(Problem::caller(404, "no-routing", "The policy does not route", detail).at(Step::Lookup));
     }
     let _permit = call::admit(exchange, &plugin, None)?;
     let body = call::body(exchange, &plugin, &mut body).await?;

@@ -1,5 +1,5 @@
 use http::{HeaderValue, Method, Response, request::Parts};
-use sophia_domain::Problem;
+use sophia_domain::{Problem, ProblemDocument, Step};
 
 use super::{connector, endpoint, policy, webhook};
 use crate::{
@@ -84,7 +84,7 @@ impl<'a> Target<'a> {
         exchange: &mut Exchange,
         head: Parts,
         body: CallerBody,
-    ) -> Result<Response<Body>, Problem> {
+    ) -> Result<Response<Body>, ProblemDocument> {
         match self {
             Self::Endpoint { plugin } => endpoint::call(exchange, plugin, head, body).await,
             Self::Ask { policy } => {
@@ -114,12 +114,13 @@ impl<'a> Operation<'a> {
     }
 }
 
-fn only_post(exchange: &mut Exchange, method: &Method) -> Result<(), Problem> {
+fn only_post(exchange: &mut Exchange, method: &Method) -> Result<(), ProblemDocument> {
     if method == Method::POST {
         return Ok(());
     }
     exchange.allows(HeaderValue::from_static("POST"));
-    Err(Problem::caller(405, "method-not-allowed", "The route does not take this method", "send a POST"))
+    let problem = Problem::caller(405, "method-not-allowed", "The route does not take this method", "send a POST");
+    Err(problem.at(Step::Route))
 }
 
 #[cfg(test)]

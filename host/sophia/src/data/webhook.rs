@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, header, request::Parts};
-use sophia_domain::{Problem, World};
+use sophia_domain::{Problem, ProblemDocument, Step, World};
 use sophia_sandbox::{PluginError, WebhookOutcome, WebhookRequest};
 use tracing::Instrument;
 
@@ -22,7 +22,7 @@ pub(super) async fn take(
     (connector, connection): (&str, &str),
     head: Parts,
     mut body: CallerBody,
-) -> Result<Response<Body>, Problem> {
+) -> Result<Response<Body>, ProblemDocument> {
     let plugin = call::plugin(exchange, connector, World::Connector)?;
     let connection = connector::connection(&plugin, connection)?;
     let _permit = call::admit(exchange, &plugin, Some(&connection.name))?;
@@ -51,9 +51,9 @@ pub(super) async fn take(
     Ok(answer(reply))
 }
 
-fn not_genuine() -> Problem {
+fn not_genuine() -> ProblemDocument {
     let detail = "the plugin did not accept the signature: check the secret bound to the connection";
-    Problem::caller(401, "webhook-denied", "The webhook is not genuine", detail)
+    Problem::caller(401, "webhook-denied", "The webhook is not genuine", detail).at(Step::Right)
 }
 
 fn answer(reply: String) -> Response<Body> {

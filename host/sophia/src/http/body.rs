@@ -3,6 +3,7 @@
 use std::{
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use bytes::{Buf, Bytes};
@@ -23,13 +24,21 @@ pub(crate) enum Body {
 }
 
 /// A guest's body with what must live as long: its place among the running calls, and the
-/// request's account, which is closed when the last byte is gone or the caller is.
+/// request's account, which is closed when the last byte is gone or the caller is, and the guest
+/// with them.
 pub(crate) struct GuestStream {
     body: EndpointBody,
-    exchange: Option<Exchange>,
-    status: u16,
+    account: Option<Account>,
     n_sent: u64,
     _permit: Permit,
+}
+
+/// An account that is open while the answer streams.
+struct Account {
+    exchange: Exchange,
+    status: u16,
+    /// When the answer's head was handed over. What passes since is the guest's time and the caller's.
+    since: Instant,
 }
 
 /// Why a body ended before its end.
@@ -46,7 +55,7 @@ pub(crate) enum BodyError {
 impl Body {
     /// A guest's body.
     pub(crate) fn guest(body: EndpointBody, permit: Permit) -> Self {
-        Self::Guest(Box::new(GuestStream { body, exchange: None, status: 0, n_sent: 0, _permit: permit }))
+        Self::Guest(Box::new(GuestStream { body, account: None, n_sent: 0, _permit: permit }))
     }
 
     /// Bytes, where they are known.
@@ -58,8 +67,7 @@ impl Body {
 impl GuestStream {
     /// Hands over the account, to be closed with the body.
     pub(crate) fn account(&mut self, exchange: Exchange, status: u16) {
-        self.exchange = Some(exchange);
-        self.status = status;
+        self.account = Some(Account { exchange, status, since: Instant::now() });
     }
 }
 
@@ -102,12 +110,7 @@ impl GuestStream {
                 self.n_sent = self.n_sent.saturating_add(u64::try_from(n_bytes).unwrap_or(u64::MAX));
                 Some(Ok(frame))
             }
-            Some(Err(fault)) => {
-                if let Some(exchange) = &mut self.exchange {
-                    exchange.broke_off(&fault);
-                }
-                Some(Err(BodyError::Guest(fault)))
-            }
+            Some(Err(fault)) => Some(Err(BodyError::Guest(fault))),
             None => None,
         })
     }
@@ -115,8 +118,14 @@ impl GuestStream {
 
 impl Drop for GuestStream {
     fn drop(&mut self) {
-        if let Some(exchange) = self.exchange.take() {
-            exchange.close(self.status, self.n_sent);
-        }
+        let Some(Account { mut exchange, status, since }) = self.account.take() else { return };
+        exchange.waited(since.elapsed());
+        let (n_sent, wall) = (self.n_sent, exchange.wall());
+        // The node waits for the account when it stops: the guest may go a moment later.
+        let token = exchange.node.tasks.token();
+        self.body.end(move |ended| {
+            exchange.close_streamed(ended, (status, n_sent), wall);
+            drop(token);
+        });
     }
 }

@@ -16,11 +16,11 @@ use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use sophia_domain::{ByteSize, Problem};
+use sophia_domain::{ByteSize, Problem, ProblemDocument, Step};
 use tokio_util::task::TaskTracker;
 
 /// Longest time that an unread rest is read for.
-const DISCARD_TIME: Duration = Duration::from_secs(2);
+pub(super) const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// One per request. Read whole by the JSON routes, streamed by endpoints and uploads.
 pub(crate) struct CallerBody {
@@ -98,8 +98,8 @@ impl CallerBody {
 
 impl IntakeError {
     /// What the caller is told.
-    pub(crate) fn problem(&self) -> Problem {
-        match self {
+    pub(crate) fn problem(&self) -> ProblemDocument {
+        let problem = match self {
             Self::TooLarge(limit) => Problem::caller(
                 413,
                 "body-too-large",
@@ -110,7 +110,8 @@ impl IntakeError {
                 Problem::caller(408, "body-too-slow", "The request's body came too slowly", self.to_string())
             }
             Self::Broken(_) => Problem::caller(400, "body-broken", "The request's body broke off", self.to_string()),
-        }
+        };
+        problem.at(Step::Request)
     }
 }
 

@@ -5,31 +5,31 @@
 //! timer per request, and it ends at once silent peers, heads that arrive byte by byte, and
 //! keep-alive connections that are no longer used.
 
+mod activity;
+mod head;
+mod socket;
+
 use std::{
     future::{Future, poll_fn},
-    io,
     net::SocketAddr,
-    pin::{Pin, pin},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering},
-    },
-    task::{Context, Poll},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
 use http::Request;
-use hyper::{
-    body::Incoming,
-    rt::{Read, ReadBufCursor, Write},
-    service::service_fn,
-};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioTimer},
     server::conn::auto,
 };
 use tokio::net::TcpStream;
 
+use self::{
+    activity::{Activity, OpenRequest},
+    socket::Socket,
+};
 use super::service::{self, Service};
 
 /// Idle connections end after one to two of these.
@@ -41,32 +41,10 @@ const MAX_HEADERS: usize = 128;
 /// Requests at once on one HTTP/2 connection; admission bounds them again.
 const MAX_STREAMS: u32 = 256;
 
-/// What happened on a connection. Shared by its task, its requests and its socket.
-#[derive(Debug, Default)]
-struct Activity {
-    /// Requests that wait for their answer.
-    n_open: AtomicU32,
-    /// Requests begun and writes made, together.
-    n_events: AtomicU64,
-}
-
-impl Activity {
-    fn happened(&self) {
-        self.n_events.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Whether nothing happened since `seen`, which is brought up to date, and nothing is awaited.
-    fn is_idle_since(&self, seen: &mut u64) -> bool {
-        let now = self.n_events.load(Ordering::Relaxed);
-        let is_same = std::mem::replace(seen, now) == now;
-        is_same && self.n_open.load(Ordering::Relaxed) == 0
-    }
-}
-
 /// Serves a connection to its end.
 pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Service>) {
     let activity = Arc::new(Activity::default());
-    let io = Socket { io: TokioIo::new(stream), activity: activity.clone() };
+    let io = Socket::new(stream, peer.ip(), activity.clone(), service.node.clone());
     let answer = {
         let (service, activity) = (service.clone(), activity.clone());
         service_fn(move |request: Request<Incoming>| {
@@ -74,8 +52,7 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, service: Arc<Serv
             let service = service.clone();
             async move {
                 let response = service::handle(service, peer, request).await;
-                drop(open);
-                Ok::<_, std::convert::Infallible>(response)
+                Ok::<_, std::convert::Infallible>(response.map(|body| open.answered(body)))
             }
         })
     };
@@ -120,80 +97,4 @@ fn protocols() -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(MAX_HEAD_BYTES).unwrap_or(u32::MAX));
     builder
-}
-
-/// Counts a request as open while it is answered.
-struct OpenRequest(Arc<Activity>);
-
-impl OpenRequest {
-    fn begin(activity: &Arc<Activity>) -> Self {
-        activity.happened();
-        activity.n_open.fetch_add(1, Ordering::Relaxed);
-        Self(activity.clone())
-    }
-}
-
-impl Drop for OpenRequest {
-    fn drop(&mut self) {
-        self.0.n_open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A socket whose writes count as activity: a caller that reads a long answer is not idle.
-struct Socket {
-    io: TokioIo<TcpStream>,
-    activity: Arc<Activity>,
-}
-
-impl Read for Socket {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl Write for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.activity.happened();
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.activity.happened();
-        Pin::new(&mut self.io).poll_write_vectored(cx, bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn is_idle_when_nothing_happened_and_nothing_is_awaited() {
-        let activity = Arc::new(Activity::default());
-        let mut seen = 0;
-        assert!(activity.is_idle_since(&mut seen));
-        let open = OpenRequest::begin(&activity);
-        assert!(!activity.is_idle_since(&mut seen));
-        assert!(!activity.is_idle_since(&mut seen));
-        drop(open);
-        assert!(activity.is_idle_since(&mut seen));
-        activity.happened();
-        assert!(!activity.is_idle_since(&mut seen));
-    }
 }

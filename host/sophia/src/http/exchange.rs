@@ -9,8 +9,8 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, header};
-use sophia_domain::{ConnectionName, Fault, Problem, RequestId};
-use sophia_sandbox::Spent;
+use sophia_domain::{ConnectionName, Fault, ProblemDocument, RequestId};
+use sophia_sandbox::{Ended, Spent};
 use tracing::Span;
 
 use super::{body::Body, problem, trace::Trace};
@@ -95,46 +95,59 @@ impl Exchange {
         self.connection = connection;
     }
 
-    /// Notes time that the caller's body took to arrive.
+    /// Notes time that was not the node's: the caller's body took so long to arrive, or the guest
+    /// to answer.
     pub(crate) fn waited(&mut self, time: Duration) {
         self.not_ours += time;
     }
 
     /// Notes how the call ended: `ok`, or the word for what went wrong.
     pub(crate) fn called(&mut self, outcome: &'static str, spent: Spent) {
+        self.waited(spent.wall);
+        self.count(outcome, spent);
+    }
+
+    fn count(&mut self, outcome: &'static str, spent: Spent) {
         if let Some(plugin) = &self.plugin {
             plugin.called(outcome, spent);
         }
-        self.not_ours += spent.wall;
         self.spent = Some(spent);
         if outcome != "ok" {
             self.failure = Some(outcome);
         }
     }
 
-    /// Notes a fault behind the answer's head.
-    pub(crate) fn broke_off(&mut self, fault: &Fault) {
-        self.failure = Some(fault.kind());
-        tracing::warn!(request_id = %self.id(), %fault, "an answer broke off");
-    }
-
     /// Turns the outcome into the answer, and closes the account unless the answer still streams.
-    pub(crate) fn finish(mut self, outcome: Result<Response<Body>, Problem>) -> Response<Body> {
-        let mut response = outcome.unwrap_or_else(|problem| self.refuse(problem));
+    pub(crate) fn finish(mut self, outcome: Result<Response<Body>, ProblemDocument>) -> Response<Body> {
+        let mut response = outcome.unwrap_or_else(|document| self.refuse(document));
         self.stamp(response.headers_mut());
         let status = response.status().as_u16();
         if let Body::Guest(stream) = response.body_mut() {
             stream.account(self, status);
         } else {
-            let n_sent = response.body().len().unwrap_or(0);
-            self.close(status, n_sent);
+            let (n_sent, wall) = (response.body().len().unwrap_or(0), self.wall());
+            self.close((status, n_sent), wall);
         }
         response
     }
 
+    /// Time since the first byte.
+    pub(crate) fn wall(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Closes the account of an answer that streamed, whose waiting is noted already.
+    pub(crate) fn close_streamed(mut self, ended: Ended, sent: (u16, u64), wall: Duration) {
+        self.count(ended.fault.as_ref().map_or("ok", Fault::kind), ended.spent);
+        if let (Some(fault), Some(plugin)) = (&ended.fault, &self.plugin) {
+            let (plugin, request_id) = (plugin.name(), self.id());
+            tracing::warn!(%plugin, %request_id, %fault, "a plugin's call failed behind its answer's head");
+        }
+        self.close(sent, wall);
+    }
+
     /// Counts, writes the access line, ends the span.
-    pub(crate) fn close(self, status: u16, n_sent: u64) {
-        let wall = self.began.elapsed();
+    fn close(self, (status, n_sent): (u16, u64), wall: Duration) {
         let overhead = self.overhead(wall);
         self.node.metrics.answered(self.route, status, wall);
         self.node.metrics.overhead.observe(overhead);
@@ -161,9 +174,9 @@ impl Exchange {
         self.node.lines.append(|out| line.write(format, out));
     }
 
-    fn refuse(&mut self, problem: Problem) -> Response<Body> {
-        self.failure = self.failure.or_else(|| problem::failure(&problem));
-        let mut response = problem::answer(problem, self.id());
+    fn refuse(&mut self, document: ProblemDocument) -> Response<Body> {
+        self.failure = self.failure.or_else(|| problem::failure(&document.problem));
+        let mut response = problem::answer(document, self.id());
         if let Some(methods) = self.allow.take() {
             response.headers_mut().insert(header::ALLOW, methods);
         }
@@ -174,7 +187,7 @@ impl Exchange {
         if let Ok(id) = HeaderValue::from_bytes(&hex(self.id())) {
             headers.insert(REQUEST_ID, id);
         }
-        headers.insert(OVERHEAD, micros(self.overhead(self.began.elapsed())).into());
+        headers.insert(OVERHEAD, micros(self.overhead(self.wall())).into());
     }
 
     fn overhead(&self, wall: Duration) -> Duration {

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use sophia_domain::{Blame, Fault, LimitKind, Problem, RequestId};
+use sophia_domain::{Blame, Fault, LimitKind, Problem, ProblemDocument, RequestId, Step};
 use sophia_sandbox::PluginError;
 
 use super::body::Body;
@@ -43,10 +43,23 @@ impl Failure {
     }
 
     /// What the caller is told. A fault's own text is for the log.
-    pub(crate) fn problem(self) -> Problem {
-        match self {
+    pub(crate) fn problem(self) -> ProblemDocument {
+        let step = self.step();
+        let problem = match self {
             Self::Plugin(error) => of_plugin_error(error),
             Self::Fault(fault) => of_fault(&fault),
+        };
+        problem.at(step)
+    }
+
+    /// How far the call had come.
+    fn step(&self) -> Step {
+        match self {
+            Self::Plugin(PluginError::Denied(_)) => Step::Right,
+            Self::Fault(Fault::Busy) => Step::Instance,
+            Self::Fault(Fault::Limit(LimitKind::Request)) => Step::Request,
+            Self::Fault(Fault::Contract(_) | Fault::Limit(LimitKind::Response)) => Step::Reply,
+            Self::Plugin(_) | Self::Fault(_) => Step::Call,
         }
     }
 }
@@ -112,7 +125,7 @@ fn of_fault(fault: &Fault) -> Problem {
             let detail = format!("the call's `{}` limit is used up; the manifest may ask for more", limit.as_str());
             Problem::plugin(502, "fault", "The plugin used more than it may", detail)
         }
-        Fault::Busy => busy("no instance is free on this node"),
+        Fault::Busy => busy("no instance is free on this node; try again in a moment"),
         Fault::Cancelled => Problem::caller(499, "cancelled", "The call was cancelled", "the caller went away"),
         Fault::Host(_) => {
             Problem::host(500, "fault", "The node failed", "the node's log has the cause under this request's id")
@@ -139,11 +152,10 @@ pub(super) fn failure(problem: &Problem) -> Option<&'static str> {
 }
 
 /// The answer that carries a problem.
-pub(super) fn answer(problem: Problem, id: RequestId) -> Response<Body> {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let retry_after = problem.retry_after;
-    let problem = problem.for_request(id);
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
+pub(super) fn answer(document: ProblemDocument, id: RequestId) -> Response<Body> {
+    let status = StatusCode::from_u16(document.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let retry_after = document.problem.retry_after;
+    let body = serde_json::to_vec(&document.for_request(id)).unwrap_or_default();
     let mut response = Response::new(Body::Full(Bytes::from(body)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -195,10 +207,10 @@ mod tests {
             .into_iter()
             .map(|failure| {
                 let kind = failure.kind();
-                let problem = failure.problem();
+                let ProblemDocument { problem, step, .. } = failure.problem();
                 let wait = problem.retry_after.map(|s| format!(" retry {s}")).unwrap_or_default();
                 format!(
-                    "{kind}: {} {} {}{wait}: {}",
+                    "{kind} at {step}: {} {} {}{wait}: {}",
                     problem.status,
                     problem.blame.as_str(),
                     problem.kind,
@@ -207,23 +219,23 @@ mod tests {
             })
             .collect();
         expect![[r#"
-            denied: 403 caller /problems/plugin-denied: why
-            not-found: 404 caller /problems/plugin-not-found: why
-            invalid: 422 caller /problems/plugin-invalid: why
-            limited: 429 upstream /problems/limited retry 2: the vendor takes no more calls now; try again in 2 s
-            exhausted: 429 caller /problems/exhausted: its scope: key
-            upstream: 502 upstream /problems/upstream: it answered 400: why
-            timed-out: 504 upstream /problems/timed-out: try again later
-            cancelled: 499 caller /problems/cancelled: the caller went away, or the run was cancelled
-            unavailable: 501 host /problems/unavailable: why
-            other: 500 plugin /problems/plugin-failed: ab
-            trap: 502 plugin /problems/fault: the plugin's logs under /v1/plugins/{name}/logs may say more
-            limit-memory: 502 plugin /problems/fault: the call's `memory` limit is used up; the manifest may ask for more
-            limit-wall: 504 plugin /problems/fault: the call's wall time is used up; the manifest may ask for more
-            contract: 502 plugin /problems/fault: item 3 is no JSON
-            busy: 503 host /problems/busy retry 1: no instance is free on this node
-            cancelled: 499 caller /problems/cancelled: the caller went away
-            host: 500 host /problems/fault: the node's log has the cause under this request's id"#]]
+            denied at right: 403 caller /problems/plugin-denied: why
+            not-found at call: 404 caller /problems/plugin-not-found: why
+            invalid at call: 422 caller /problems/plugin-invalid: why
+            limited at call: 429 upstream /problems/limited retry 2: the vendor takes no more calls now; try again in 2 s
+            exhausted at call: 429 caller /problems/exhausted: its scope: key
+            upstream at call: 502 upstream /problems/upstream: it answered 400: why
+            timed-out at call: 504 upstream /problems/timed-out: try again later
+            cancelled at call: 499 caller /problems/cancelled: the caller went away, or the run was cancelled
+            unavailable at call: 501 host /problems/unavailable: why
+            other at call: 500 plugin /problems/plugin-failed: ab
+            trap at call: 502 plugin /problems/fault: the plugin's logs under /v1/plugins/{name}/logs may say more
+            limit-memory at call: 502 plugin /problems/fault: the call's `memory` limit is used up; the manifest may ask for more
+            limit-wall at call: 504 plugin /problems/fault: the call's wall time is used up; the manifest may ask for more
+            contract at reply: 502 plugin /problems/fault: item 3 is no JSON
+            busy at instance: 503 host /problems/busy retry 1: no instance is free on this node; try again in a moment
+            cancelled at call: 499 caller /problems/cancelled: the caller went away
+            host at call: 500 host /problems/fault: the node's log has the cause under this request's id"#]]
         .assert_eq(&told.join("\n"));
     }
 
@@ -238,6 +250,7 @@ mod tests {
               "detail": "the call's `cpu` limit is used up; the manifest may ask for more",
               "fault": "limit-cpu",
               "blame": "plugin",
+              "step": "call",
               "request_id": "00000000000000000000000000000007"
             }"#]]
         .assert_eq(&serde_json::to_string_pretty(&problem).unwrap());

@@ -182,4 +182,17 @@ mod tests {
             sophia_call_seconds_count{plugin="echo"} 2"#]]
         .assert_eq(&lines.join("\n"));
     }
+
+    #[test]
+    fn ends_each_histogram_with_a_bucket_for_everything() {
+        let metrics = Arc::new(Metrics::default());
+        metrics.answered(Route::Health, 200, Duration::from_secs(400));
+        let page = page(&metrics, Gauges::default()).unwrap();
+        let last: Vec<&str> = page.lines().filter(|line| line.contains("le=\"+Inf\"")).collect();
+        expect![[r#"
+            sophia_overhead_seconds_bucket{le="+Inf"} 0
+            sophia_http_request_seconds_bucket{le="+Inf",route="health"} 1"#]]
+        .assert_eq(&last.join("\n"));
+        assert!(!page.contains("e308"), "{page}");
+    }
 }

@@ -56,7 +56,7 @@ pub(in crate::cli::plugin) fn review(component: &[u8]) -> anyhow::Result<Vec<Fin
 }
 
 fn findings(surface: &Surface, manifest: Option<Result<Manifest, ManifestError>>) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = surface.refused_imports().map(|import| refused(surface, import)).collect();
     if surface.world == World::Policy && surface.hooks.is_empty() {
         findings
             .push(Finding::warning("the policy decides nothing: it exports no routing, admission or orchestration"));
@@ -78,6 +78,11 @@ fn findings(surface: &Surface, manifest: Option<Result<Manifest, ManifestError>>
         }
     }
     findings
+}
+
+/// An import that the upload would end at, at its step `link`.
+fn refused(surface: &Surface, import: &str) -> Finding {
+    Finding::error(format!("a {} may not import `{import}`: remove what needs it", surface.world))
 }
 
 /// An interface, and whether the manifest asks for something that only it can use.
@@ -200,6 +205,23 @@ mod tests {
         check(&[], "[config]\nkeys = [\"a.*\"]\n", &["asks for `[config] keys` and never uses `config`"]);
         check(&["sophia:plugin/secrets"], "[signatures.hook]\nalgorithms = [\"hmac-sha256\"]\n", &[]);
         check(&[], "[models]\nclasses = [\"fast\"]\n", &["never uses `models`"]);
+    }
+
+    #[test]
+    fn imports_that_a_world_does_not_have_are_refused_as_at_the_upload() {
+        let needs = ["sophia:plugin/models", "wasi:nn/graph", "env", "wasi:clocks/wall-clock", "sophia:plugin/log"];
+        let found = findings(&surface(&needs), None);
+        let errors: Vec<String> = found.iter().filter(|found| found.is_error()).map(ToString::to_string).collect();
+        assert_eq!(
+            errors,
+            [
+                "error: a connector may not import `sophia:plugin/models@0.1.0`: remove what needs it",
+                "error: a connector may not import `wasi:nn/graph@0.1.0`: remove what needs it",
+                "error: a connector may not import `env@0.1.0`: remove what needs it",
+            ]
+        );
+        let pure = Surface { world: World::Policy, ..surface(&["wasi:http/outgoing-handler"]) };
+        assert!(findings(&pure, None).iter().any(|found| found.text.contains("a policy may not import")));
     }
 
     #[test]
