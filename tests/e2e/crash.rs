@@ -2,13 +2,13 @@
 //! clean on what is left, every acknowledged write is there, and the interrupted one is wholly
 //! there or wholly not.
 //!
-//! Twenty kills here; with `SOPHIA_SOAK=1` one at every write, three times over.
+//! Twenty kills here; in a soak one at every write, three times over.
 
 use std::path::Path;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use sophia_tests::{Caller, DataDir, KillSwitch, Node, Setup, guest};
+use sophia_tests::{Caller, DataDir, KillSwitch, Node, Setup, guest, is_soak};
 
 use crate::kill_at::{KILL_AT, can_trace};
 
@@ -156,8 +156,7 @@ async fn survives_kills_of(operation: Operation) {
     let writes = writes_of(operation, &prepared.path()).await;
     assert!(writes > 1, "{operation:?} makes {writes} writes, so nothing lies between");
 
-    let soak = std::env::var_os("SOPHIA_SOAK").is_some();
-    let moments: Vec<usize> = if soak {
+    let moments: Vec<usize> = if is_soak() {
         (1..=writes).cycle().take(3 * writes).collect()
     } else {
         (0..KILLS).map(|nth| 1 + nth * (writes - 1) / (KILLS - 1)).collect()

@@ -5,10 +5,9 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use sophia_tests::{Caller, Setup, guest, with_manifest};
+use sophia_tests::{Caller, Setup, count, guest, with_manifest};
 
 const CALLERS: usize = 8;
-const SWAPS: usize = 10;
 const MANIFEST: &str = "[plugin]\nname = \"swapped\"\nversion = \"1.0.0\"\nworld = \"endpoint\"\n";
 
 /// Two components that answer differently, under one name.
@@ -32,7 +31,8 @@ async fn no_call_is_lost_while_versions_swap() {
     node.deploy("swapped", &versions[0].0).await;
     let done = Arc::new(AtomicBool::new(false));
     let callers: Vec<_> = (0..CALLERS).map(|_| tokio::spawn(call_until(done.clone(), Caller::clone(&node)))).collect();
-    for swap in 1..=SWAPS {
+    let n_swaps = count(10, 1_000);
+    for swap in 1..=n_swaps {
         let (wasm, says) = &versions[swap % 2];
         node.deploy("swapped", wasm).await;
         assert_eq!(node.get("/x/swapped/").await.expect_text(200), *says, "after swap {swap}");
@@ -46,6 +46,6 @@ async fn no_call_is_lost_while_versions_swap() {
         assert!(answers.iter().any(|answer| answer == says), "nobody was answered {says:?}");
     }
     assert!(answers.iter().all(|answer| versions.iter().any(|(_, says)| answer == says)));
-    println!("{} calls were answered during {SWAPS} swaps", answers.len());
+    println!("{} calls were answered during {n_swaps} swaps", answers.len());
     node.stop().await;
 }

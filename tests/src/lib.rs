@@ -21,6 +21,7 @@ mod node;
 mod paths;
 mod reply;
 mod setup;
+mod soak;
 
 pub use client::{Caller, page_items};
 pub use component::{variant, with_manifest, without_manifest};
@@ -29,3 +30,4 @@ pub use node::Node;
 pub use paths::{guest, has_guest, sophia};
 pub use reply::Reply;
 pub use setup::{DataDir, Setup};
+pub use soak::{count, is_soak};

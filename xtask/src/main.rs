@@ -44,7 +44,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Args),
+    /// Run the tests: everything that fits in 15 minutes
+    #[command(after_help = test::EXAMPLES)]
     Test(test::Args),
+    /// Run the same tests with large counts: a kill at every write, a thousand swaps
+    #[command(after_help = test::SOAK_EXAMPLES)]
     Soak(test::Args),
     Ci(ci::Args),
     Guests(guests::Args),

@@ -6,13 +6,16 @@ use anyhow::Result;
 
 use crate::{checkout::Checkout, command::Run as _, guests::Guests, step::step, tools};
 
-/// What people say to `cargo xtask test` and `cargo xtask soak`.
-#[derive(Debug, Default, clap::Args)]
-#[command(after_help = "Examples:
+pub(crate) const EXAMPLES: &str = "Examples:
   cargo xtask test                       all of them, in at most 15 minutes
   cargo xtask test kill_9                those of the host whose name has this in it
-  cargo xtask test -- --no-capture -j1   the rest goes to `cargo nextest run`
-  cargo xtask soak                       the same tests with the large counts (SOPHIA_SOAK=1)")]
+  cargo xtask test -- --no-capture -j1   the rest goes to `cargo nextest run`";
+pub(crate) const SOAK_EXAMPLES: &str = "Examples:
+  cargo xtask soak                       all of them; one that takes an hour is ended
+  cargo xtask soak kill_9                only those whose name has this in it";
+
+/// What people say to `cargo xtask test` and `cargo xtask soak`.
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
     /// Only tests of the host workspace whose names hold one of these; guests' own tests are left out then.
     filters: Vec<String>,
