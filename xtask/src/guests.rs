@@ -9,6 +9,7 @@ mod js;
 mod python;
 mod rust;
 mod sources;
+mod stamp;
 mod toolchain;
 mod venv;
 mod wasi;
@@ -25,6 +26,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{checkout::Checkout, step::Took};
 
+use stamp::Stamp;
 pub(crate) use toolchain::Target;
 use toolchain::Toolchain;
 
@@ -33,7 +35,8 @@ use toolchain::Toolchain;
 #[command(after_help = "Examples:
   cargo xtask guests                     all of them
   cargo xtask guests hubspot hello       only these
-  cargo xtask guests --list              what would be built, and what is up to date")]
+  cargo xtask guests --list              what would be built, and what is up to date
+  cargo xtask guests --toolchain debian  those in Rust again, unless this toolchain built them")]
 pub(crate) struct Args {
     /// Only these, by name; all without one.
     names: Vec<String>,
@@ -65,6 +68,8 @@ pub(crate) struct Guest<'a> {
     pub(crate) name: &'a str,
     /// Files and folders. Build outputs within (`target`, `node_modules`, `__pycache__`) are passed over.
     pub(crate) sources: &'a [PathBuf],
+    /// What Rust builds it for; none in another language.
+    pub(crate) target: Option<Target>,
 }
 
 pub(crate) fn run(checkout: &Checkout, args: Args) -> Result<()> {
@@ -110,13 +115,14 @@ impl Guests {
     /// Calls `build` with the path to write, unless the guest is up to date or not wanted.
     /// The file appears under its name only when `build` has finished.
     pub(crate) fn make(&self, guest: &Guest<'_>, build: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        let Guest { name, sources } = guest;
+        let Guest { name, sources, target } = guest;
         if !self.only.is_empty() && !self.only.iter().any(|wanted| wanted == name) {
             return Ok(());
         }
-        let stamp = self.cache.join("stamps").join(name);
-        let fingerprint = sources::fingerprint(&self.checkout.root, sources)?;
-        let is_fresh = self.path(name).is_file() && fs::read_to_string(&stamp).is_ok_and(|old| old == fingerprint);
+        let path = self.cache.join("stamps").join(name);
+        let mut stamp = Stamp { sources: sources::fingerprint(&self.checkout.root, sources)?, toolchain: None };
+        let wanted = target.and(self.wanted);
+        let is_fresh = self.path(name).is_file() && Stamp::read(&path).is_some_and(|old| old.serves(&stamp, wanted));
         if self.list {
             println!("{name:<28} {}", if is_fresh { "up to date" } else { "to build" });
             return Ok(());
@@ -133,7 +139,8 @@ impl Guests {
         build(&unfinished).with_context(|| format!("guest `{name}`"))?;
         let bytes = fs::metadata(&unfinished).with_context(|| format!("building `{name}` left no file"))?.len();
         fs::rename(&unfinished, self.path(name))?;
-        fs::write(&stamp, fingerprint)?;
+        stamp.toolchain = target.and_then(|target| self.chosen(target).get()).map(Toolchain::kind);
+        fs::write(path, stamp.to_string())?;
         eprintln!("✓ guest {name}, {} kB, {}", bytes / 1000, Took(start.elapsed()));
         Ok(())
     }
@@ -154,16 +161,21 @@ impl Guests {
 
     /// Decided at the first guest that has to be built, and said aloud then.
     fn toolchain(&self, target: Target) -> Result<&Toolchain> {
-        let [unknown, wasip2] = &self.toolchains;
-        let cell = match target {
-            Target::Unknown => unknown,
-            Target::Wasip2 => wasip2,
-        };
+        let cell = self.chosen(target);
         if let Some(chosen) = cell.get() {
             return Ok(chosen);
         }
         let chosen = toolchain::choose(target, self.wanted, &self.cache)?;
         eprintln!("  {chosen}");
         Ok(cell.get_or_init(|| chosen))
+    }
+
+    /// Where a decision is kept.
+    fn chosen(&self, target: Target) -> &OnceCell<Toolchain> {
+        let [unknown, wasip2] = &self.toolchains;
+        match target {
+            Target::Unknown => unknown,
+            Target::Wasip2 => wasip2,
+        }
     }
 }

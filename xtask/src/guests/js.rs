@@ -38,7 +38,7 @@ fn build_one(guests: &Guests, script: &Script) -> Result<()> {
     let wit = guests.checkout.root.join(script.wit);
     let mut sources = vec![folder.clone(), wit.clone()];
     sources.extend(LOCKED.map(|file| root.join(file)));
-    guests.make(&Guest { name: script.name, sources: &sources }, |out| {
+    guests.make(&Guest { name: script.name, sources: &sources, target: None }, |out| {
         let tools = guests.cache.join("js");
         let node = node(guests, &root)?;
         install(&node, &root, &tools)?;

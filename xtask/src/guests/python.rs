@@ -13,7 +13,7 @@ pub(crate) fn build(guests: &Guests) -> Result<()> {
     let folder = guests.checkout.root.join("tests/guests/python");
     let wit = guests.checkout.root.join(WIT);
     let sources: [PathBuf; 2] = [folder.clone(), wit.clone()];
-    guests.make(&Guest { name: "py-hello", sources: &sources }, |out| {
+    guests.make(&Guest { name: "py-hello", sources: &sources, target: None }, |out| {
         let venv = Venv::open(&guests.cache.join("python"), &folder.join("requirements.txt"))?;
         let mut tool = Command::new(venv.program("componentize-py"));
         tool.current_dir(&folder).arg("--quiet").arg("--wit-path").arg(&wit).args(["--world", "endpoint"]);

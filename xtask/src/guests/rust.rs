@@ -36,7 +36,7 @@ fn build_one(guests: &Guests, folder: &Path) -> Result<()> {
             .map(PathBuf::from)
             .filter(|path| guests.checkout.root.join(path).exists()),
     );
-    guests.make(&Guest { name: &name, sources: &sources }, |out| {
+    guests.make(&Guest { name: &name, sources: &sources, target: Some(Target::Unknown) }, |out| {
         guests.checkout.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]).run()?;
         let mut command = Command::new(guests.checkout.sophia());
         command.args(["plugin", "build"]).arg(folder).arg("--output").arg(out);

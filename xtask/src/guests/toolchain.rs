@@ -55,6 +55,11 @@ pub(crate) fn choose(target: Target, wanted: Option<Kind>, cache: &Path) -> Resu
 }
 
 impl Toolchain {
+    /// Which of the two ways it is.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// The cargo to start.
     pub(crate) fn cargo(&self) -> &'static str {
         self.cargo

@@ -15,7 +15,8 @@ pub(crate) fn build(guests: &Guests) -> Result<()> {
 
 fn build_one(guests: &Guests, name: &str) -> Result<()> {
     let folder = guests.checkout.root.join("tests/guests").join(name);
-    guests.make(&Guest { name, sources: std::slice::from_ref(&folder) }, |out| {
+    let sources = std::slice::from_ref(&folder);
+    guests.make(&Guest { name, sources, target: Some(Target::Wasip2) }, |out| {
         let target_dir = guests.cache.join("wasi");
         let mut cargo = guests.cargo(Target::Wasip2)?;
         cargo.current_dir(&folder).args(["build", "--release", "--locked", "--target", "wasm32-wasip2"]);
