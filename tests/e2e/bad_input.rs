@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use reqwest::Method;
+use reqwest::{Body, Method};
 use serde_json::{Value, json};
 use sophia_tests::{Caller, Node, Setup, guest, variant, with_manifest, without_manifest};
 use tokio::{
@@ -90,6 +90,10 @@ async fn uploads_that_cannot_be_are_refused_at_their_step() {
         assert_eq!(problem["blame"] == "caller", step == "receive", "{what}: {problem}");
         assert_eq!(state(&node).await, before, "{what} changed something");
     }
+    // Bounded while it comes in, too, where its length was not announced.
+    let pieces = futures::stream::iter((0..32).map(|_| Ok::<_, std::io::Error>(vec![0_u8; 64 << 10])));
+    let unannounced = node.request(Method::PUT, "/v1/plugins/hello").body(Body::wrap_stream(pieces));
+    node.send(unannounced).await.problem_at("receive", 413, "upload-too-large");
     let other = node.put_plugin("goodbye", &hello).await.problem_at("manifest", 422, "manifest-mismatch");
     assert!(other["detail"].as_str().unwrap().contains("/v1/plugins/hello"), "{other}");
     let twice = [without_manifest(&hello), with_manifest(&hello, "a = 1")[without_manifest(&hello).len()..].to_vec()];
@@ -200,6 +204,7 @@ async fn what_does_not_exist_is_said_to() {
 #[tokio::test]
 async fn bodies_that_cannot_be_read_are_refused() {
     let node = node(Setup::new()).await;
+    node.deploy("cost-aware", &guest("cost-aware")).await;
     let before = state(&node).await;
     for (method, path) in [
         (Method::POST, "/v1/connectors/fetcher/main/actions/fetch"),
@@ -208,6 +213,7 @@ async fn bodies_that_cannot_be_read_are_refused() {
         (Method::PUT, "/v1/secrets/token"),
         (Method::POST, "/v1/plugins/fetcher/grants"),
         (Method::POST, "/v1/plugins/hello/rollback"),
+        (Method::POST, "/v1/policies/cost-aware/ask"),
     ] {
         for body in ["{", "\u{feff}{}", "nothing", "'a'", "[1,]", "{} {}", "{\"value\": 1,}", "{\"a\": }"] {
             let reply = node.send(node.request(method.clone(), path).body(body)).await;
@@ -231,6 +237,21 @@ async fn bodies_that_cannot_be_read_are_refused() {
     node.post("/v1/connectors/fetcher/main/read", json!({"stream": 1})).await.problem_at("request", 422, "wrong-shape");
     node.post("/v1/connectors/fetcher/main/read", none).await.problem_at("lookup", 404, "unknown-stream");
     node.get("/v1/plugins/fetcher/logs?lines=many").await.problem_at("request", 400, "invalid-query");
+    assert_eq!(state(&node).await, before);
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_was_not_granted_is_refused() {
+    let node = node(Setup::new()).await;
+    let before = state(&node).await;
+    for url in ["https://evil.example/", "https://other.example/not-granted/x", "http://api.hubapi.com/crm/v3/owners"] {
+        let problem =
+            node.act("fetcher/main", "fetch", json!({ "url": url })).await.problem_at("right", 403, "plugin-denied");
+        assert_eq!(problem["blame"], "caller", "{problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(url) && detail.contains("is not allowed: "), "{problem}");
+    }
     assert_eq!(state(&node).await, before);
     node.stop().await;
 }
