@@ -191,3 +191,28 @@ async fn two_plugins_of_the_same_bytes_do_not_need_each_other() {
     assert!(!kept.component.exists() && !kept.code.exists());
     node.stop().await;
 }
+
+/// Half of it is no component any more.
+fn cut(path: &Path) {
+    let bytes = fs::read(path).unwrap();
+    fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+#[tokio::test]
+async fn a_component_that_was_changed_is_not_run_and_is_back_with_the_next_upload() {
+    for harm in [falsify, cut] {
+        let (data, kept) = stopped().await;
+        fs::remove_file(&kept.code).unwrap();
+        harm(&kept.component);
+        let node = start(&data).await;
+        has_failed(&node).await;
+        upload_again(&node).await;
+        node.stop().await;
+
+        // What is kept now is what was uploaded, component and code.
+        fs::remove_file(&kept.code).unwrap();
+        let node = start(&data).await;
+        answers(&node).await;
+        node.stop().await;
+    }
+}
