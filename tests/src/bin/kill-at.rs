@@ -149,8 +149,9 @@ mod tracing {
             let Ok(armed) = fs::read_to_string(&self.armed) else { return Ok(()) };
             self.count += 1;
             if self.count == armed.trim().parse::<u64>()? {
-                kill(self.main, Signal::SIGKILL)?;
+                // The line first: whoever notices the end looks for it.
                 writeln!(self.writes, "kill {what}")?;
+                kill(self.main, Signal::SIGKILL)?;
             } else {
                 writeln!(self.writes, "{what}")?;
             }
