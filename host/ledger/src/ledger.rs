@@ -185,6 +185,7 @@ impl Ledger {
 
     /// Lets no further call begin, waits for those under way to end, writes them and gives the
     /// leases back, all within a time. What is not done then is unreconciled at the next start.
+    /// Called once, at shutdown; dropping the future leaves the ledger closed and still writing.
     pub async fn drain(&self, within: Duration) -> Result<(), LedgerError> {
         let deadline = Instant::now() + within;
         self.drain_by(deadline - GIVE_BACK_TIME.min(within / 4), deadline).await
