@@ -22,7 +22,6 @@ pub(crate) const MAX_MESSAGE_CHARS: usize = 500;
 
 /// Why findings were dropped, and how many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub(crate) struct Dropped {
     /// Not in the shape that was asked for.
     pub(crate) malformed: usize,

@@ -1,4 +1,7 @@
-use crate::weight::{tokens, weight};
+use crate::{
+    text::quoted,
+    weight::{tokens, weight},
+};
 
 /// Puts texts together, in order, as many as the budget holds. A text that is larger by itself
 /// stands alone: what goes in here is bounded where it is made.
@@ -14,11 +17,12 @@ pub(crate) fn batches(texts: &[String], token_budget: usize) -> Vec<&[String]> {
     batches
 }
 
-/// How many of the texts, from the first on, the budget holds. At least one, if there is one.
+/// How many of the texts, from the first on, the budget holds as a prompt quotes them. At least
+/// one, if there is one.
 pub(crate) fn fitting(texts: &[String], token_budget: usize) -> usize {
     let mut sum = 0;
     let n_fitting = texts.iter().take_while(|text| {
-        sum += weight(text);
+        sum += weight(&quoted(text));
         tokens(sum) <= token_budget
     });
     n_fitting.count().max(1).min(texts.len())
@@ -30,7 +34,7 @@ mod tests {
 
     #[test]
     fn every_text_is_in_one_batch() {
-        let texts: Vec<String> = [30, 30, 50, 900, 10, 90].map(|n| "x".repeat(n)).into();
+        let texts: Vec<String> = [30, 30, 50, 900, 10, 80].map(|n| "x".repeat(n)).into();
         let sizes: Vec<usize> = batches(&texts, 50).iter().map(|batch| batch.len()).collect();
         assert_eq!(sizes, [2, 1, 1, 2]);
         assert_eq!(batches(&[], 50).len(), 0);

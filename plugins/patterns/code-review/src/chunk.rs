@@ -13,9 +13,6 @@ use crate::{
     weight::{tokens, weight},
 };
 
-/// The most chunks of one review. With three agents each, 192 calls of a model.
-pub(crate) const MAX_CHUNKS: usize = 64;
-
 /// What a hunk's header weighs at most, without its section: four numbers of ten digits.
 const HEADER_WEIGHT: usize = "@@ -,+, @@ \n".len() + 4 * 10;
 
@@ -64,11 +61,7 @@ pub(crate) fn split<'a>(files: &'a [FileDiff<'a>], token_budget: usize) -> Plan<
         }
     }
     splitter.close();
-    let mut plan = splitter.plan;
-    for chunk in plan.chunks.split_off(MAX_CHUNKS.min(plan.chunks.len())) {
-        plan.leave_out(&chunk, Reason::TooManyChunks);
-    }
-    plan
+    splitter.plan
 }
 
 impl<'a> Splitter<'a> {
@@ -147,10 +140,10 @@ fn line_weight(line: &Line<'_>) -> usize {
 }
 
 impl<'a> Plan<'a> {
-    /// Notes that a chunk's lines were not reviewed.
-    pub(crate) fn leave_out(&mut self, chunk: &Chunk<'a>, reason: Reason) {
-        for piece in &chunk.pieces {
-            self.note(piece.path, reason, piece.lines.len());
+    /// Keeps so many chunks. The lines of the others are not reviewed, for this reason.
+    pub(crate) fn keep(&mut self, n_chunks: usize, reason: Reason) {
+        for chunk in self.chunks.split_off(n_chunks.min(self.chunks.len())) {
+            chunk.pieces.iter().for_each(|piece| self.note(piece.path, reason, piece.lines.len()));
         }
     }
 
@@ -170,8 +163,12 @@ impl<'a> Chunk<'a> {
 
     /// The files in it, each once, in order.
     pub(crate) fn files(&self) -> Vec<&'a str> {
-        let mut files: Vec<&str> = self.pieces.iter().map(|piece| piece.path).collect();
-        files.dedup();
+        let mut files: Vec<&str> = Vec::new();
+        for piece in &self.pieces {
+            if !files.contains(&piece.path) {
+                files.push(piece.path);
+            }
+        }
         files
     }
 }

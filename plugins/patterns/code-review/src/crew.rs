@@ -36,6 +36,7 @@ pub(crate) struct Classes {
 /// What all agents used together, as the host settled it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Spent {
+    /// Those that answered. What a failed one used, the run's ledger knows.
     pub(crate) agents: usize,
     pub(crate) input_tokens: u64,
     pub(crate) output_tokens: u64,

@@ -15,7 +15,8 @@ const ARGUMENTS: Json = Json::literal(
 "description":{"type":"string","description":"What the change is for. The first 500 characters are told."},
 "focus":{"type":"array","maxItems":8,"items":{"type":"string"},"description":"What to look at most of all, 100 characters each."},
 "max_findings":{"type":"integer","minimum":1,"maximum":50,"default":20},
-"token_budget":{"type":"integer","minimum":200,"maximum":32000,"default":1500,"description":"Tokens of the diff in one prompt, estimated upwards; instructions and schema come on top, some 500. A larger diff is split, at most into 64 parts."}},
+"token_budget":{"type":"integer","minimum":200,"maximum":32000,"default":1500,"description":"Tokens of the diff in one prompt, estimated upwards; instructions and schema come on top, some 500. A larger diff is split."},
+"max_chunks":{"type":"integer","minimum":1,"maximum":64,"default":64,"description":"Parts of the diff that are read. What is left out is listed, and nothing passes then."}},
 "required":["diff"],"additionalProperties":false}"#,
 );
 

@@ -4,11 +4,11 @@ use serde_json::json;
 use sophia_sdk::{Error, timeline::Kind};
 
 use crate::{
-    answer::{self, Dropped},
-    chunk::Plan,
+    answer::{self, Dropped, Reading},
+    chunk::{Chunk, Plan},
     crew::{Crew, Swarm},
     finding::Finding,
-    prompt,
+    prompt::{self, Prompt},
     role::Role,
     skip::Reason,
     task::About,
@@ -31,6 +31,14 @@ pub(crate) struct Panel {
     pub(crate) n_read: usize,
 }
 
+/// One reader and its part of the diff.
+struct Asked<'p, 'a> {
+    /// Counted from 1.
+    part: usize,
+    role: Role,
+    chunk: &'p Chunk<'a>,
+}
+
 /// Has every chunk read. A budget that is used up ends it early: what was not reached is left out
 /// of the plan. An error only where every single agent failed.
 pub(crate) fn read<S: Swarm>(plan: &mut Plan<'_>, about: &About, crew: &mut Crew<'_, S>) -> Result<Panel, Error> {
@@ -39,36 +47,41 @@ pub(crate) fn read<S: Swarm>(plan: &mut Plan<'_>, about: &About, crew: &mut Crew
     let mut n_reached = 0;
     while n_reached < n_chunks && crew.exhausted.is_none() {
         let batch = plan.chunks.iter().enumerate().skip(n_reached).take(CHUNKS_AT_ONCE);
-        let asked: Vec<_> = batch.flat_map(|(n, chunk)| Role::READERS.map(|role| (n, role, chunk))).collect();
-        let prompts = asked.iter().map(|(n, role, chunk)| (n + 1, prompt::read(*role, chunk, about))).collect();
-        let answers = crew.ask(prompts)?;
-        panel.n_asked += asked.len();
-        for (one, answers) in asked.chunks(Role::READERS.len()).zip(answers.chunks(Role::READERS.len())) {
-            let mut readings = Vec::new();
-            for ((n, role, chunk), text) in one.iter().zip(answers) {
-                let Some(text) = text else { continue };
-                match answer::read(text, *role, chunk) {
-                    Some(reading) => readings.push(reading),
-                    None => crew.note_unreadable(*role, n + 1),
-                }
-            }
-            panel.take(readings);
+        let asked: Vec<_> =
+            batch.flat_map(|(n, chunk)| Role::READERS.map(|role| Asked { part: n + 1, role, chunk })).collect();
+        let answers = crew.ask(asked.iter().map(|asked| (asked.part, asked.prompt(about))).collect())?;
+        for (asked, answers) in asked.chunks(Role::READERS.len()).zip(answers.chunks(Role::READERS.len())) {
+            let pairs = asked.iter().zip(answers);
+            panel.take(pairs.filter_map(|(asked, text)| asked.reading(text.as_deref()?, crew)).collect());
         }
+        panel.n_asked += asked.len();
         n_reached = n_chunks.min(n_reached + CHUNKS_AT_ONCE);
         crew.swarm.emit(Kind::Milestone, json!({ "step": "read", "chunks": n_reached, "of": n_chunks }));
     }
-    for chunk in plan.chunks.split_off(n_reached) {
-        plan.leave_out(&chunk, Reason::NotReached);
-    }
+    plan.keep(n_reached, Reason::NotReached);
     match crew.first_error.take() {
         Some(error) if crew.spent.agents == 0 && crew.exhausted.is_none() => Err(error),
         _ => Ok(panel),
     }
 }
 
+impl Asked<'_, '_> {
+    fn prompt(&self, about: &About) -> Prompt {
+        prompt::read(self.role, self.chunk, about)
+    }
+
+    fn reading<S: Swarm>(&self, text: &str, crew: &mut Crew<'_, S>) -> Option<Reading> {
+        let reading = answer::read(text, self.role, self.chunk);
+        if reading.is_none() {
+            crew.note_unreadable(self.role, self.part);
+        }
+        reading
+    }
+}
+
 impl Panel {
     /// Adds what was read of one chunk.
-    fn take(&mut self, readings: Vec<answer::Reading>) {
+    fn take(&mut self, readings: Vec<Reading>) {
         let n_readers = readings.len();
         self.n_read += n_readers;
         for reading in readings {

@@ -14,7 +14,7 @@ use crate::{
     judge::{self, Opinion, Verdict},
     panel::{self, Panel},
     role::Role,
-    skip::Skipped,
+    skip::{Reason, Skipped},
     task::Task,
     verdict::{self, Evidence},
 };
@@ -52,6 +52,7 @@ struct Gates {
 pub(crate) fn review<S: Swarm>(task: &Task, classes: Classes, swarm: &mut S) -> Result<Report, Error> {
     let files = diff::parse(&task.diff).map_err(|error| Error::Invalid(error.to_string()))?;
     let mut plan = chunk::split(&files, task.token_budget);
+    plan.keep(task.max_chunks, Reason::TooManyChunks);
     let mut crew = Crew::new(swarm, classes);
     crew.swarm.emit(Kind::Milestone, split(&plan, files.len()));
     let mut panel = panel::read(&mut plan, &task.about, &mut crew)?;

@@ -63,9 +63,9 @@ pub(crate) enum Reason {
     NoLines,
     /// A line alone is more than the token budget.
     LineTooLong,
-    /// The review had as many chunks as it may have.
+    /// The review has as many chunks as it may have.
     TooManyChunks,
-    /// The budget was used up, or nobody answered.
+    /// The budget was used up before.
     NotReached,
 }
 

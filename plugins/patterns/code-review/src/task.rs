@@ -5,7 +5,7 @@ use sophia_sdk::{Error, Json};
 
 use crate::text::clipped;
 
-/// The largest diff. At a default token budget that is some 700 chunks; a review takes 64.
+/// The largest diff. At a default token budget that is some 700 chunks; a review reads 64.
 const MAX_DIFF_BYTES: usize = 2 << 20;
 
 /// The most lines: each costs memory of its own, however short it is.
@@ -20,6 +20,10 @@ const MAX_DESCRIPTION_CHARS: usize = 500;
 /// Tokens of the diff in one prompt. Small models have 2,048 to 8,192 for everything.
 const TOKEN_BUDGETS: std::ops::RangeInclusive<usize> = 200..=32_000;
 const DEFAULT_TOKEN_BUDGET: usize = 1_500;
+
+/// Parts of the diff that are read. With three agents each, the most are 192 calls of a model.
+const CHUNKS: std::ops::RangeInclusive<usize> = 1..=64;
+const DEFAULT_CHUNKS: usize = 64;
 
 const FINDINGS: std::ops::RangeInclusive<usize> = 1..=50;
 const DEFAULT_FINDINGS: usize = 20;
@@ -37,6 +41,7 @@ struct RawTask {
     focus: Vec<String>,
     max_findings: Option<usize>,
     token_budget: Option<usize>,
+    max_chunks: Option<usize>,
 }
 
 /// The arguments, within their bounds.
@@ -46,6 +51,7 @@ pub(crate) struct Task {
     pub(crate) about: About,
     pub(crate) max_findings: usize,
     pub(crate) token_budget: usize,
+    pub(crate) max_chunks: usize,
 }
 
 /// What the caller says of the change.
@@ -82,6 +88,7 @@ impl Task {
             },
             max_findings: within("max_findings", raw.max_findings.unwrap_or(DEFAULT_FINDINGS), &FINDINGS)?,
             token_budget: within("token_budget", raw.token_budget.unwrap_or(DEFAULT_TOKEN_BUDGET), &TOKEN_BUDGETS)?,
+            max_chunks: within("max_chunks", raw.max_chunks.unwrap_or(DEFAULT_CHUNKS), &CHUNKS)?,
         })
     }
 }
@@ -123,6 +130,7 @@ mod tests {
             (json!({ "diff": "\n".repeat(MAX_DIFF_LINES + 1) }), "more than 200000 lines"),
             (json!({ "diff": "", "focus": vec!["x"; 9] }), "more than 8 entries"),
             (json!({ "diff": "", "max_findings": 0 }), "from 1 to 50"),
+            (json!({ "diff": "", "max_chunks": 65 }), "from 1 to 64"),
             (json!({ "diff": "", "token_budget": 199 }), "from 200 to 32000"),
             (json!({ "diff": "", "token_budget": -1 }), "invalid value"),
         ] {

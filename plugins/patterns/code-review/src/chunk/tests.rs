@@ -146,11 +146,4 @@ fn what_is_too_large_is_left_out_and_listed() {
         plan.chunks.iter().flat_map(|chunk| &chunk.pieces).flat_map(|p| p.lines).map(|l| l.text).collect();
     assert_eq!(texts, ["a", "b", "c"]);
     assert_eq!(plan.skipped, [Skipped { file: "n".into(), reason: Reason::LineTooLong, lines: 1 }]);
-
-    let lines = format!("+{}\n", "y".repeat(300)).repeat(100);
-    let text = format!("--- a/n\n+++ b/n\n@@ -0,0 +1,100 @@\n{lines}");
-    let files = diff::parse(&text).unwrap();
-    let plan = split(&files, 200);
-    assert_eq!(plan.chunks.len(), MAX_CHUNKS);
-    assert_eq!(plan.skipped, [Skipped { file: "n".into(), reason: Reason::TooManyChunks, lines: 36 }]);
 }

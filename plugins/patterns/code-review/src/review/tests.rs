@@ -5,7 +5,7 @@ use super::{
     script::{Script, findings, verdicts},
     *,
 };
-use crate::{skip::Reason, task::About};
+use crate::task::About;
 
 const DIFF: &str = "\
 diff --git a/src/pay.rs b/src/pay.rs
@@ -19,7 +19,7 @@ diff --git a/src/pay.rs b/src/pay.rs
 ";
 
 fn task(diff: &str) -> Task {
-    Task { diff: diff.to_owned(), about: About::default(), max_findings: 20, token_budget: 1_000 }
+    Task { diff: diff.to_owned(), about: About::default(), max_findings: 20, token_budget: 1_000, max_chunks: 64 }
 }
 
 fn classes() -> Classes {
@@ -75,7 +75,7 @@ fn the_outcome_has_the_shape_that_is_described() {
         "found_by": ["reviewer", "security"],
     });
     assert_eq!(report["findings"], json!([expected]));
-    assert_eq!((&report["verdict"], &report["dropped"]["not-in-diff"]), (&json!("changes-requested"), &json!(1)));
+    assert_eq!((&report["verdict"], &report["dropped"]["not_in_diff"]), (&json!("changes-requested"), &json!(1)));
 }
 
 #[test]
@@ -243,6 +243,16 @@ fn a_large_diff_is_read_in_parts() {
     // It stood in one part only: the others did not show it.
     assert_eq!((report.findings.len(), report.findings[0].place.line), (1, 57));
     assert_eq!(report.dropped.not_in_diff, 9);
+}
+
+#[test]
+fn no_more_parts_are_read_than_were_asked_for() {
+    let task = Task { token_budget: 500, max_chunks: 2, ..task(&long_diff()) };
+    let mut script = agreed();
+    let report = review(&task, classes(), &mut script).unwrap();
+    assert_eq!((report.chunks, script.calls), (2, vec![6]));
+    assert_eq!((report.skipped[0].reason, report.skipped[0].lines), (Reason::TooManyChunks, 80));
+    assert!(report.reasons.contains(&"80 lines of the diff were not reviewed".to_owned()), "{:?}", report.reasons);
 }
 
 #[test]
