@@ -53,7 +53,10 @@ pub(crate) fn criticise(findings: &[String]) -> Prompt {
             .to_owned(),
         task: findings_block(findings),
         schema: Json::literal(
-            r#"{"type":"object","properties":{"verdicts":{"type":"array","maxItems":50,"items":{"type":"object","properties":{"id":{"type":"integer"},"keep":{"type":"boolean"},"reason":{"type":"string","maxLength":200}},"required":["id","keep","reason"],"additionalProperties":false}}},"required":["verdicts"],"additionalProperties":false}"#,
+            r#"{"type":"object","properties":{"verdicts":{"type":"array","maxItems":50,
+"items":{"type":"object","properties":{"id":{"type":"integer"},"reason":{"type":"string","maxLength":200},
+"keep":{"type":"boolean"}},"required":["id","reason","keep"],"additionalProperties":false}}},
+"required":["verdicts"],"additionalProperties":false}"#,
         ),
     }
 }
@@ -69,7 +72,9 @@ pub(crate) fn judge(findings: &[String]) -> Prompt {
             .to_owned(),
         task: findings_block(findings),
         schema: Json::literal(
-            r#"{"type":"object","properties":{"verdict":{"enum":["pass","changes-requested","inconclusive"]},"reason":{"type":"string","maxLength":300}},"required":["verdict","reason"],"additionalProperties":false}"#,
+            r#"{"type":"object","properties":{"reason":{"type":"string","maxLength":300},
+"verdict":{"type":"string","enum":["pass","changes-requested","inconclusive"]}},
+"required":["reason","verdict"],"additionalProperties":false}"#,
         ),
     }
 }
@@ -100,12 +105,19 @@ fn findings_block(findings: &[String]) -> String {
     format!("<findings>\n{texts}</findings>\n")
 }
 
-/// The properties stand in the order in which a model should think. The files are those that were
+/// The properties stand in the order in which a model should think, here as in the other schemas:
+/// the quote before what is said of it, a reason before what it leads to. The files are those that were
 /// shown: a decoder that is held to the schema cannot name another.
 fn findings_schema(files: &[&str]) -> Json {
     let files = serde_json::Value::from(files.to_vec());
     Json::from_text(format!(
-        r#"{{"type":"object","properties":{{"findings":{{"type":"array","maxItems":{MAX_FINDINGS},"items":{{"type":"object","properties":{{"file":{{"enum":{files}}},"quote":{{"type":"string","maxLength":400}},"message":{{"type":"string","maxLength":300}},"category":{{"enum":["security","data-integrity","correctness","performance","usability","maintainability"]}},"severity":{{"enum":["low","medium","high","critical"]}},"suggestion":{{"type":"string","maxLength":300}}}},"required":["file","quote","message","category","severity","suggestion"],"additionalProperties":false}}}}}},"required":["findings"],"additionalProperties":false}}"#
+        r#"{{"type":"object","properties":{{"findings":{{"type":"array","maxItems":{MAX_FINDINGS},
+"items":{{"type":"object","properties":{{"file":{{"type":"string","enum":{files}}},
+"quote":{{"type":"string","maxLength":400}},"message":{{"type":"string","maxLength":300}},
+"category":{{"type":"string","enum":["security","data-integrity","correctness","performance","usability","maintainability"]}},
+"severity":{{"type":"string","enum":["low","medium","high","critical"]}},"suggestion":{{"type":"string","maxLength":300}}}},
+"required":["file","quote","message","category","severity","suggestion"],"additionalProperties":false}}}}}},
+"required":["findings"],"additionalProperties":false}}"#
     ))
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Report {
     pub(crate) skipped: Vec<Skipped>,
     /// Agents that gave no answer.
     pub(crate) missing: Vec<Missing>,
-    /// Parts of the diff that were read.
+    /// Parts of the diff that were put to the readers.
     pub(crate) chunks: usize,
     pub(crate) usage: Spent,
     #[serde(skip)]
@@ -101,7 +101,10 @@ fn gates<S: Swarm>(panel: &mut Panel, task: &Task, crew: &mut Crew<'_, S>) -> Re
     dropped.by_critic = n_dropped;
     crew.swarm.emit(
         Kind::GateResult,
-        json!({ "gate": "critic", "passed": !kept.is_empty(), "findings": kept.len(), "dropped": n_dropped, "unjudged": n_unjudged }),
+        json!({
+            "gate": "critic", "passed": !kept.is_empty(), "findings": kept.len(), "dropped": n_dropped,
+            "unjudged": n_unjudged,
+        }),
     );
     Ok(Gates { findings: kept, dropped, n_merged, n_unjudged })
 }
