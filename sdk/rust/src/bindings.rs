@@ -15,4 +15,6 @@
 #[rustfmt::skip]
 pub mod connector;
 #[rustfmt::skip]
+pub mod pattern;
+#[rustfmt::skip]
 pub mod routing_policy;

@@ -6,6 +6,11 @@ impl Error {
         Self::Upstream(UpstreamError { status: Some(status), message: message.into() })
     }
 
+    /// A model's answer is not what was asked for.
+    pub(crate) fn unreadable_answer(error: &serde_json::Error) -> Self {
+        Self::Upstream(UpstreamError { status: None, message: format!("the answer does not fit: {error}") })
+    }
+
     /// There is no stream of this name.
     pub fn no_stream(name: &str) -> Self {
         Self::NotFound(format!("no stream `{name}`"))

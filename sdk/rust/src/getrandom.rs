@@ -1,7 +1,7 @@
 //! The names under which each line of getrandom looks for its source.
 //!
 //! The symbols are exported from, and so kept in, whatever crate holds them. They are therefore
-//! part of `connector!` and not of this crate: a policy, which must be pure, does without.
+//! part of `connector!` and `pattern!` and not of this crate: a policy, which must be pure, does without.
 #![expect(unsafe_code, reason = "symbols that getrandom links to")]
 
 pub use getrandom_02;

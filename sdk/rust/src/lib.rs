@@ -1,7 +1,7 @@
 //! Write plugins for the Sophia plugin host.
 //!
-//! A plugin is a type that implements [`Connector`] (or [`Policy`] and [`Routing`]) and one macro
-//! that exports it. This is a whole connector, `src/lib.rs` of a crate with
+//! A plugin is a type that implements [`Connector`], [`Pattern`] or [`Policy`] with [`Routing`],
+//! and one macro that exports it. This is a whole connector, `src/lib.rs` of a crate with
 //! `crate-type = ["cdylib"]`:
 //!
 //! ```
@@ -13,17 +13,22 @@
 //!
 //! The methods are the contract of the WIT package `sophia:plugin`, and so are the sentences on
 //! them. A guest has nothing but what the host gives it: no clock, no randomness, no network of
-//! its own. [`time`], [`random`] and [`http`] are those of the host; `std::time` panics.
+//! its own. [`time`], [`random`] and [`http`] are those of the host; `std::time` panics. A
+//! connector has [`http`] and [`secrets`]; a pattern has [`agents`], [`models`], [`connectors`],
+//! [`memory`], [`budget`] and [`timeline`] instead.
 //! A fresh instance serves each call unless the manifest asks for `reuse`, so a `static` is no
 //! place to keep anything.
 
+pub mod agents;
 #[cfg(target_family = "wasm")]
 mod allocator;
 #[doc(hidden)]
 #[allow(unsafe_code, missing_docs, unreachable_pub, clippy::all, reason = "generated")]
 pub mod bindings;
+pub mod budget;
 pub mod config;
 mod connector;
+pub mod connectors;
 mod description;
 mod error;
 #[doc(hidden)]
@@ -32,8 +37,11 @@ pub mod getrandom;
 pub mod http;
 mod json;
 pub mod log;
+pub mod memory;
+pub mod models;
 #[cfg(target_family = "wasm")]
 mod panics;
+mod pattern;
 mod policy;
 pub mod random;
 pub mod secrets;
@@ -41,9 +49,13 @@ pub mod secrets;
 #[cfg(target_family = "wasm")]
 pub mod shell;
 pub mod time;
+pub mod timeline;
+mod usage;
 
 pub use connector::{Connector, Page, WebhookOutcome, WebhookRequest};
 pub use description::{Description, Operation, Stream};
 pub use error::{Error, UpstreamError};
 pub use json::Json;
-pub use policy::{Candidate, Decision, Health, Money, Policy, Routing, RoutingRequest};
+pub use pattern::{Outcome, Pattern, Task};
+pub use policy::{Candidate, Decision, Health, Policy, Routing, RoutingRequest};
+pub use usage::{Money, Usage};

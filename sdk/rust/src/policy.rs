@@ -1,6 +1,5 @@
-pub use crate::bindings::{
-    connector::sophia::plugin::types::Money,
-    routing_policy::exports::sophia::plugin::routing::{Candidate, Decision, Health, RoutingRequest},
+pub use crate::bindings::routing_policy::exports::sophia::plugin::routing::{
+    Candidate, Decision, Health, RoutingRequest,
 };
 use crate::{Description, Error};
 

@@ -1,7 +1,7 @@
 //! Randomness from the host: cryptographically secure, and recorded in a run.
 //!
 //! Crates that use `getrandom` (0.2, 0.3 and 0.4, so `rand`, `uuid`, `ahash` and most others) get
-//! theirs from here, in a connector that is built with `--cfg getrandom_backend="custom"`, as
+//! theirs from here, in a connector or a pattern that is built with `--cfg getrandom_backend="custom"`, as
 //! `sophia plugin build` does. Some want a feature too (`uuid`: `rng-getrandom`). A policy is
 //! pure: there, getrandom does not link.
 

@@ -3,9 +3,10 @@
 use std::marker::PhantomData;
 
 use crate::{
-    Connector, Json, Policy, Routing,
+    Connector, Json, Pattern, Policy, Routing, Task,
     bindings::{
         connector::exports::sophia::plugin::{about as connector_about, connector_calls},
+        pattern::exports::sophia::plugin::{about as pattern_about, pattern_calls},
         routing_policy::exports::sophia::plugin::{about as policy_about, routing},
     },
     connector::WebhookRequest,
@@ -57,6 +58,7 @@ macro_rules! about {
 }
 
 about!(connector_about, Connector);
+about!(pattern_about, Pattern);
 about!(policy_about, Policy);
 
 impl<P: Connector> connector_calls::Guest for Shell<P> {
@@ -87,6 +89,14 @@ impl<P: Connector> connector_calls::Guest for Shell<P> {
             events: outcome.events.into_iter().map(Json::into_text).collect(),
             reply: outcome.reply,
         })
+    }
+}
+
+impl<P: Pattern> pattern_calls::Guest for Shell<P> {
+    fn run(task: pattern_calls::Task) -> Result<pattern_calls::Outcome, Error> {
+        panics::install();
+        let outcome = P::run(Task { run: task.run, arguments: Json::from_text(task.arguments) })?;
+        Ok(pattern_calls::Outcome { content: outcome.content.into_text(), confidence: outcome.confidence })
     }
 }
 

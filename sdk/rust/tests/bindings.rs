@@ -10,7 +10,8 @@ use wit_bindgen_core::{Files, WorldGenerator, wit_parser::Resolve};
 use wit_bindgen_rust::{Opts, WithOption};
 
 /// Interfaces that worlds share are generated once, for `connector`.
-const SHARED: [&str; 3] = ["types", "config", "log"];
+const SHARED_WITH_POLICIES: &[&str] = &["types", "config", "log"];
+const SHARED_WITH_PATTERNS: &[&str] = &["types", "config", "log", "clock", "random"];
 
 #[test]
 fn connector_bindings_are_those_of_the_contract() {
@@ -19,11 +20,17 @@ fn connector_bindings_are_those_of_the_contract() {
 
 #[test]
 fn routing_policy_bindings_are_those_of_the_contract() {
-    let with = SHARED.map(|name| {
-        let path = format!("crate::bindings::connector::sophia::plugin::{name}");
-        (format!("sophia:plugin/{name}@0.1.0"), WithOption::Path(path))
-    });
-    check("routing-policy", Opts { with: with.into(), ..Opts::default() });
+    check("routing-policy", Opts { with: of_connector(SHARED_WITH_POLICIES), ..Opts::default() });
+}
+
+#[test]
+fn pattern_bindings_are_those_of_the_contract() {
+    check("pattern", Opts { with: of_connector(SHARED_WITH_PATTERNS), generate_all: true, ..Opts::default() });
+}
+
+fn of_connector(shared: &[&str]) -> Vec<(String, WithOption)> {
+    let path = |name| format!("crate::bindings::connector::sophia::plugin::{name}");
+    shared.iter().map(|name| (format!("sophia:plugin/{name}@0.1.0"), WithOption::Path(path(name)))).collect()
 }
 
 fn check(world: &str, opts: Opts) {
