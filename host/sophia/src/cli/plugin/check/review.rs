@@ -85,9 +85,10 @@ fn refused(surface: &Surface, import: &str) -> Finding {
     Finding::error(format!("a {} may not import `{import}`: remove what needs it", surface.world))
 }
 
-/// An interface, and whether the manifest asks for something that only it can use.
+/// Interfaces, the one that people know first, and whether the manifest asks for something that
+/// only they can use.
 struct Use {
-    interface: &'static str,
+    interfaces: &'static [&'static str],
     asks: &'static str,
     is_asked: bool,
     /// Whether importing it without asks is of no use at all.
@@ -109,8 +110,8 @@ fn asks_and_imports(surface: &Surface, manifest: &Manifest) -> Vec<Finding> {
         findings.push(Finding::warning("it asks for a credential and for no `[egress]` to send it with: ask for less"));
     }
     for used in uses(manifest) {
-        let is_imported = imports(surface, used.interface);
-        let name = used.interface.trim_start_matches("sophia:plugin/");
+        let is_imported = used.interfaces.iter().any(|interface| imports(surface, interface));
+        let name = used.interfaces.first().map_or("", |interface| interface.trim_start_matches("sophia:plugin/"));
         match (is_imported, used.is_asked) {
             (false, true) => findings
                 .push(Finding::warning(format!("it asks for `{}` and never uses `{name}`: ask for less", used.asks))),
@@ -128,33 +129,33 @@ fn uses(manifest: &Manifest) -> [Use; 5] {
     let memory = &manifest.memory;
     [
         Use {
-            interface: "sophia:plugin/config",
+            interfaces: &["sophia:plugin/config"],
             asks: "[config] keys",
             is_asked: !manifest.config.keys.is_empty(),
             is_useless_without: true,
         },
         Use {
-            interface: "sophia:plugin/secrets",
+            interfaces: &["sophia:plugin/secrets"],
             asks: "[signatures]",
             is_asked: !manifest.signatures.is_empty(),
             // It may only want to know whether a credential is there.
             is_useless_without: manifest.credentials.is_empty(),
         },
         Use {
-            interface: "sophia:plugin/models",
-            asks: "[models] classes",
             // An agent thinks with a model of these classes too.
+            interfaces: &["sophia:plugin/models", "sophia:plugin/agents"],
+            asks: "[models] classes",
             is_asked: !manifest.models.classes.is_empty(),
             is_useless_without: true,
         },
         Use {
-            interface: "sophia:plugin/memory",
+            interfaces: &["sophia:plugin/memory"],
             asks: "[memory]",
             is_asked: !(memory.read.is_empty() && memory.write.is_empty()),
             is_useless_without: true,
         },
         Use {
-            interface: "sophia:plugin/connectors",
+            interfaces: &["sophia:plugin/connectors"],
             asks: "[connectors] call",
             is_asked: !manifest.connectors.call.is_empty(),
             is_useless_without: true,
@@ -205,6 +206,8 @@ mod tests {
         check(&[], "[config]\nkeys = [\"a.*\"]\n", &["asks for `[config] keys` and never uses `config`"]);
         check(&["sophia:plugin/secrets"], "[signatures.hook]\nalgorithms = [\"hmac-sha256\"]\n", &[]);
         check(&[], "[models]\nclasses = [\"fast\"]\n", &["never uses `models`"]);
+        // Of no use to a connector, but a use.
+        check(&["sophia:plugin/agents"], "[models]\nclasses = [\"fast\"]\n", &["may not import"]);
     }
 
     #[test]
