@@ -40,6 +40,12 @@ pub enum RegistryError {
     /// The kept component is gone.
     #[error("the component {0} is missing from the store")]
     Lost(Digest),
+    /// The kept component is not what its digest names.
+    #[error("the component {0} was changed or damaged in the store")]
+    Damaged(Digest),
+    /// The kept component could not be copied.
+    #[error("the component could not be copied")]
+    Temporary(#[source] std::io::Error),
     /// A row that this release does not understand.
     #[error("the {what} of {digest} cannot be read")]
     Unreadable {
@@ -71,7 +77,12 @@ impl RegistryError {
             }
             Self::Pending(_) | Self::UnknownAsk(_) => Step::Grant,
             Self::UnknownCredential { .. } | Self::ConfigKey(_) | Self::ConfigTooLarge => Step::Connection,
-            Self::Lost(_) | Self::Unreadable { .. } | Self::Compile(_) | Self::Load(_) => Step::Activate,
+            Self::Lost(_)
+            | Self::Damaged(_)
+            | Self::Temporary(_)
+            | Self::Unreadable { .. }
+            | Self::Compile(_)
+            | Self::Load(_) => Step::Activate,
             Self::Store(_) | Self::Abandoned => Step::Store,
         }
     }
@@ -136,7 +147,12 @@ impl RegistryError {
                 "The configuration is too large",
                 "A connection holds up to 64 keys, each value up to 8 KiB.",
             ),
-            Self::Lost(_) | Self::Unreadable { .. } | Self::Compile(_) | Self::Load(_) => Problem::host(
+            Self::Lost(_)
+            | Self::Damaged(_)
+            | Self::Temporary(_)
+            | Self::Unreadable { .. }
+            | Self::Compile(_)
+            | Self::Load(_) => Problem::host(
                 500,
                 "version-unusable",
                 "The kept version cannot be used any more",

@@ -1,7 +1,9 @@
-use std::sync::Arc;
+use std::{io::Write, sync::Arc};
 
+use sophia_domain::Digest;
 use sophia_sandbox::{Program, SealedAot};
 use sophia_store::BlobKind;
+use tempfile::NamedTempFile;
 
 use crate::{Registry, RegistryError, Version};
 
@@ -25,11 +27,25 @@ impl Registry {
     }
 
     async fn compile_again(&self, version: &Version) -> Result<SealedAot, RegistryError> {
-        let path = self.0.store.blobs().path(BlobKind::Wasm, &version.digest.hex())?;
-        if !tokio::fs::try_exists(&path).await.unwrap_or(false) {
-            return Err(RegistryError::Lost(version.digest));
-        }
         let _permit = self.0.compiles.acquire().await;
-        Ok(self.0.sandbox.compile(&path, version.surface.engine()).await?)
+        let component = self.kept_component(version.digest).await?;
+        Ok(self.0.sandbox.compile(component.path(), version.surface.engine()).await?)
+    }
+
+    /// A copy of the kept component that nobody else can reach, so that what was compared with the
+    /// digest is what is compiled.
+    async fn kept_component(&self, digest: Digest) -> Result<NamedTempFile, RegistryError> {
+        let kept = self.0.store.blobs().get(BlobKind::Wasm, &digest.hex()).await?;
+        let bytes = kept.ok_or(RegistryError::Lost(digest))?;
+        let folder = self.0.store.temp_dir().to_owned();
+        let copied = tokio::task::spawn_blocking(move || {
+            if Digest::of(&bytes) != digest {
+                return Err(RegistryError::Damaged(digest));
+            }
+            let mut copy = NamedTempFile::new_in(folder).map_err(RegistryError::Temporary)?;
+            copy.write_all(&bytes).map_err(RegistryError::Temporary)?;
+            Ok(copy)
+        });
+        copied.await.unwrap_or(Err(RegistryError::Abandoned))
     }
 }

@@ -116,13 +116,9 @@ impl Registry {
         self.swap(|live| live.with(plugin.clone()));
     }
 
-    /// Puts a component back whose blob is gone, as somebody who uploads it again expects.
+    /// Puts a component back whose blob may be gone or damaged, as somebody who uploads it again expects.
     async fn restore(&self, received: Received) -> Result<(), UploadError> {
         let (blobs, name) = (self.0.store.blobs(), received.digest.hex());
-        let path = blobs.path(BlobKind::Wasm, &name).map_err(RegistryError::from)?;
-        if !tokio::fs::try_exists(path).await.unwrap_or(false) {
-            blobs.put_file(BlobKind::Wasm, &name, received.file).await.map_err(RegistryError::from)?;
-        }
-        Ok(())
+        Ok(blobs.put_file(BlobKind::Wasm, &name, received.file).await.map_err(RegistryError::from)?)
     }
 }
