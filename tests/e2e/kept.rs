@@ -74,6 +74,8 @@ async fn has_failed(node: &Caller) {
     assert_eq!((&inspected["state"], &inspected["reason"]), (&json!("failed"), &listed["reason"]));
     let versions = node.get("/v1/plugins/hello/versions").await.expect(200);
     assert_eq!(versions["versions"][0]["state"], "failed", "{versions}");
+    let plugins = node.get("/health").await.expect(200)["components"]["plugins"].clone();
+    assert_eq!(plugins, json!({"status": "degraded", "live": 1, "failed": 1}));
     let problem = node.get("/x/hello/").await.problem_at("lookup", 503, "not-loaded");
     assert_eq!(problem["blame"], "host", "{problem}");
 }

@@ -83,6 +83,11 @@ impl Live {
         self.plugins.values()
     }
 
+    /// How many active versions could not be loaded.
+    pub fn n_failed(&self) -> usize {
+        self.failed.len()
+    }
+
     pub(crate) fn with(&self, plugin: Arc<LivePlugin>) -> Self {
         let mut next = self.without(&plugin.name);
         next.plugins.insert(plugin.name.clone(), plugin);

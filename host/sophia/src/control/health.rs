@@ -56,6 +56,8 @@ struct Component {
 struct Plugins {
     status: &'static str,
     live: usize,
+    /// Active versions that could not be loaded.
+    failed: usize,
 }
 
 #[derive(Serialize)]
@@ -77,7 +79,7 @@ pub(super) async fn health(State(node): State<Arc<Node>>) -> Result<Response, Re
     let lines_dropped = node.lines.n_dropped();
     let components = Components {
         store: Component { status: if is_readable(&node).await { "ok" } else { "failed" } },
-        plugins: Plugins { status: "ok", live: node.registry.live().plugins().len() },
+        plugins: plugins(&node),
         calls: Calls { status: if running < capacity { "ok" } else { "full" }, running, capacity },
         log: Log { status: if lines_dropped == 0 { "ok" } else { "degraded" }, lines_dropped },
     };
@@ -95,6 +97,12 @@ pub(super) async fn health(State(node): State<Arc<Node>>) -> Result<Response, Re
         components,
     };
     answer(if is_ok { 200 } else { 503 }, &health)
+}
+
+fn plugins(node: &Node) -> Plugins {
+    let snapshot = node.registry.live();
+    let (live, failed) = (snapshot.plugins().len(), snapshot.n_failed());
+    Plugins { status: if failed == 0 { "ok" } else { "degraded" }, live, failed }
 }
 
 async fn is_readable(node: &Node) -> bool {

@@ -120,6 +120,7 @@ mod tests {
             let manifest = Manifest::parse(&read("plugin.toml")).unwrap();
             assert_eq!(manifest.plugin.name, name);
             assert!(read("Cargo.toml").contains("sophia-sdk = { path = \"/x/sdk/rust\" }"));
+            assert!(read("Cargo.toml").contains("\n[workspace]\n"), "it is built within another workspace too");
             assert!(!read("Cargo.toml").contains("{{") && !read("src/lib.rs").contains("{{name}}"));
         }
     }
