@@ -30,7 +30,8 @@ use serde_json::{Value, json};
 use error::ApiError;
 
 /// What OpenMetrics asks to be served as.
-const OPEN_METRICS: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 /// All routes.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -54,9 +55,8 @@ async fn health(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
         false => (StatusCode::OK, "ok"),
         true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
-    let models = app.engine.load_now().map(|load| {
-        json!({ "id": load.model, "running": load.running, "waiting": load.waiting })
-    });
+    let models =
+        app.engine.load_now().map(|load| json!({ "id": load.model, "running": load.running, "waiting": load.waiting }));
     (status, Json(json!({ "status": word, "models": models })))
 }
 

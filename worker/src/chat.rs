@@ -12,8 +12,7 @@ mod text;
 mod tokenizer;
 
 pub(crate) use generate::{ChatJob, Event, Finish, GenerateError, Outcome, Sampling, generate};
-pub(crate) use model::{ChatModel, LoadError, Session};
+pub(crate) use model::{ChatModel, LoadError};
 pub(crate) use sampler::Penalties;
 pub(crate) use schema::{Constraint, SchemaError};
 pub(crate) use template::{Message, Role};
-pub(crate) use tokenizer::TokenizeError;

@@ -8,4 +8,4 @@ mod job;
 mod model;
 
 pub(crate) use job::{EmbedError, EmbeddingJob, serve_queue};
-pub(crate) use model::{EmbeddingModel, LoadError, TokenizeError};
+pub(crate) use model::{EmbeddingModel, LoadError};

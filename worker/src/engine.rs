@@ -111,7 +111,8 @@ impl Engine {
 
     /// How full the queues are.
     pub(crate) fn load_now(&self) -> [Load; 2] {
-        let load = |model, waiting, running: &AtomicUsize| Load { model, waiting, running: running.load(Ordering::Relaxed) };
+        let load =
+            |model, waiting, running: &AtomicUsize| Load { model, waiting, running: running.load(Ordering::Relaxed) };
         [
             load(CHAT_MODEL, self.chat_queue.len(), &self.chat_running),
             load(EMBEDDING_MODEL, self.embedding_queue.len(), &self.embedding_running),
@@ -154,7 +155,7 @@ impl Engine {
         let serve = || {
             let n_working = |n| self.embedding_running.store(n, Ordering::Relaxed);
             embedding::serve_queue(&self.embedding, &self.embedding_queue, &|| self.is_cut(), &n_working);
-        });
+        };
         // Ends well only when the queue is closed. A panic has dropped its jobs, whose clients see that.
         while catch_unwind(AssertUnwindSafe(&serve)).is_err() {}
     }

@@ -93,9 +93,8 @@ fn place(models: &Path, staging: &Path, file: &WeightFile, bytes: &[u8]) -> Resu
         create_dir(parent)?;
     }
     let part = staging.join("part");
-    let written = fs::write(&part, bytes)
-        .and_then(|()| File::open(&part)?.sync_all())
-        .and_then(|()| fs::rename(&part, &path));
+    let written =
+        fs::write(&part, bytes).and_then(|()| File::open(&part)?.sync_all()).and_then(|()| fs::rename(&part, &path));
     written.map_err(|source| PullError::Write { path, source })
 }
 

@@ -7,7 +7,15 @@ mod connection;
 mod listener;
 mod signals;
 
-use std::{io::Write, net::SocketAddr, num::NonZeroUsize, path::PathBuf, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    num::NonZeroUsize,
+    path::PathBuf,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::Args;
@@ -119,6 +127,7 @@ fn join(threads: Vec<JoinHandle<()>>) {
 
 fn start_log() {
     let levels = Targets::new().with_default(tracing::Level::WARN).with_target("sophia_worker", tracing::Level::INFO);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines =
+        tracing_subscriber::fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines).with(levels).init();
 }

@@ -46,7 +46,7 @@ pub(super) async fn complete(State(app): State<Arc<App>>, body: Body) -> Result<
     started(&mut events).await?;
     let answer = Answer::new();
     match stream {
-        Some(usage) => Ok(stream::response(stream::Parts { answer, events, usage, owed })),
+        Some(usage) => Ok(stream::response(stream::Parts { answer, events, usage, _owed: owed })),
         None => {
             let (text, outcome) = whole(&mut events).await?;
             Ok(Json(answer.completion(text, outcome)).into_response())

@@ -1,8 +1,6 @@
 //! Errors in OpenAI's form: `{"error": {"message", "type", "param", "code"}}`. The one place where
 //! what went wrong gets its status and its public text.
 
-use std::error::Error;
-
 use axum::{
     Json,
     http::{HeaderValue, Method, StatusCode, Uri, header},
@@ -72,7 +70,7 @@ impl ApiError {
     }
 
     /// Something here failed. The cause is for the log.
-    pub(super) fn internal(cause: &dyn Error) -> Self {
+    pub(super) fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(cause = %chain(cause), "a request failed");
         Self::server(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "the worker failed: its log says why")
     }
@@ -143,7 +141,7 @@ fn shown(uri: &Uri) -> String {
 }
 
 /// An error with its causes, for the log.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
@@ -169,7 +167,8 @@ mod tests {
             ApiError::from(GenerateError::NoToken),
             ApiError::from(GenerateError::Cut),
         ];
-        let told: Vec<String> = errors.iter().map(|error| format!("{} {}", error.status.as_u16(), error.body())).collect();
+        let told: Vec<String> =
+            errors.iter().map(|error| format!("{} {}", error.status.as_u16(), error.body())).collect();
         expect![[r#""#]].assert_eq(&told.join("\n"));
     }
 }

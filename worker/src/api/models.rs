@@ -42,7 +42,8 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(name): Path<String>) -
 }
 
 fn all(app: &App) -> [Model; 2] {
-    let model = |id, owned_by, max_model_len| Model { id, object: "model", created: app.started, owned_by, max_model_len };
+    let model =
+        |id, owned_by, max_model_len| Model { id, object: "model", created: app.started, owned_by, max_model_len };
     [
         model(CHAT_MODEL, "HuggingFaceTB", ChatModel::CONTEXT),
         model(EMBEDDING_MODEL, "sentence-transformers", EmbeddingModel::CONTEXT),

@@ -13,15 +13,8 @@ use super::App;
 /// What stands for the paths that are no route: there is no end of those.
 const NO_ROUTE: &str = "none";
 /// The routes that are counted each by itself.
-const ROUTES: [&str; 7] = [
-    "/v1/chat/completions",
-    "/v1/embeddings",
-    "/v1/models",
-    "/v1/models/{model}",
-    "/tokenize",
-    "/health",
-    "/metrics",
-];
+const ROUTES: [&str; 7] =
+    ["/v1/chat/completions", "/v1/embeddings", "/v1/models", "/v1/models/{model}", "/tokenize", "/health", "/metrics"];
 
 /// Around every handler.
 pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

@@ -4,8 +4,7 @@
 //! text, as a message could; so each character that may begin one is followed by a mark while the
 //! template runs, and the marks are taken out after the template's own special tokens were found.
 
-use minijinja::{Environment, context, syntax::SyntaxConfig};
-use serde::Serialize;
+use minijinja::{Environment, Value, context, syntax::SyntaxConfig};
 
 use super::tokenizer::{ChatTokenizer, TokenizeError};
 
@@ -19,8 +18,7 @@ const NAME: &str = "chat";
 pub(crate) struct TemplateError(#[from] minijinja::Error);
 
 /// Who speaks. A closed list, because the template writes it unquoted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Instructions.
     System,
@@ -33,7 +31,7 @@ pub(crate) enum Role {
 }
 
 /// One message of a conversation.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub(crate) struct Message {
     /// Who.
     pub(crate) role: Role,
@@ -69,8 +67,23 @@ impl ChatTemplate {
     }
 
     fn render(&self, messages: &[Message], opens_answer: bool) -> Result<String, minijinja::Error> {
+        let messages = messages.iter().map(|message| {
+            context! { role => message.role.as_str(), content => message.content.as_str() }
+        });
+        let messages: Vec<Value> = messages.collect();
         let values = context! { messages, add_generation_prompt => opens_answer };
         self.environment.get_template(NAME)?.render(values)
+    }
+}
+
+impl Role {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::Tool => "tool",
+        }
     }
 }
 

@@ -78,11 +78,7 @@ impl ChatTokenizer {
     }
 
     /// As [`Self::encode`], with each part that lies between special tokens changed first.
-    pub(super) fn encode_parts(
-        &self,
-        text: &str,
-        change: impl Fn(&str) -> String,
-    ) -> Result<Vec<u32>, TokenizeError> {
+    pub(super) fn encode_parts(&self, text: &str, change: impl Fn(&str) -> String) -> Result<Vec<u32>, TokenizeError> {
         let mut ids = Vec::new();
         let mut rest = 0;
         for found in self.finder.find_iter(text) {

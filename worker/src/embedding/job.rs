@@ -91,7 +91,8 @@ fn answer(jobs: Vec<EmbeddingJob>, vectors: Result<Vec<Vec<f32>>, EmbedError>) {
     let mut vectors = vectors.map(Vec::into_iter);
     for job in jobs {
         let n_inputs = job.inputs.len();
-        let its = vectors.as_mut().map(|vectors| vectors.by_ref().take(n_inputs).collect()).map_err(|error| error.clone());
+        let its =
+            vectors.as_mut().map(|vectors| vectors.by_ref().take(n_inputs).collect()).map_err(|error| error.clone());
         // Nobody there any more is no error.
         let _ = job.answer.send(its);
     }

@@ -123,11 +123,8 @@ mod tests {
         writer.start_file("a/abc", zip::write::SimpleFileOptions::default()).unwrap();
         writer.write_all(content).unwrap();
         let archive = writer.finish().unwrap().into_inner();
-        let told = extract(
-            &mut open("x.zip", &archive).unwrap(),
-            "a/abc",
-            &Expected { name: "abc", bytes: 3, sha256: ABC },
-        );
+        let told =
+            extract(&mut open("x.zip", &archive).unwrap(), "a/abc", &Expected { name: "abc", bytes: 3, sha256: ABC });
         assert_eq!(told.map_or_else(|error| error.to_string(), |bytes| format!("{bytes:?}")), expected);
     }
 

@@ -29,11 +29,20 @@ fn has_openais_form_for_every_error() {
     let greedy = json!({ "max_tokens": 4_096 });
     assert_eq!(chat(greedy), told_of(400, "invalid_request_error messages context_length_exceeded"));
 
-    assert_eq!(embed(json!({ "model": CHAT, "input": "a" })), told_of(404, "invalid_request_error model model_not_found"));
+    assert_eq!(
+        embed(json!({ "model": CHAT, "input": "a" })),
+        told_of(404, "invalid_request_error model model_not_found")
+    );
     assert_eq!(embed(json!({ "model": EMBEDDING, "input": 5 })), told_of(400, "invalid_request_error input -"));
     assert_eq!(embed(json!({ "model": EMBEDDING, "input": [] })), told_of(400, "invalid_request_error input -"));
-    assert_eq!(embed(json!({ "model": EMBEDDING, "input": ["a", ""] })), told_of(400, "invalid_request_error input[1] -"));
-    assert_eq!(embed(json!({ "model": EMBEDDING, "input": [99999] })), told_of(400, "invalid_request_error input[0] -"));
+    assert_eq!(
+        embed(json!({ "model": EMBEDDING, "input": ["a", ""] })),
+        told_of(400, "invalid_request_error input[1] -")
+    );
+    assert_eq!(
+        embed(json!({ "model": EMBEDDING, "input": [99999] })),
+        told_of(400, "invalid_request_error input[0] -")
+    );
     let short = json!({ "model": EMBEDDING, "input": "a", "dimensions": 3 });
     assert_eq!(embed(short), told_of(400, "invalid_request_error dimensions unsupported_value"));
 

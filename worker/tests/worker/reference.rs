@@ -37,7 +37,8 @@ impl Reference {
             let dense = self.dense(&format!("{layer}.output.dense"), &inner);
             rows = self.norm(&format!("{layer}.output.LayerNorm"), add(rows, dense));
         }
-        let mean: Vec<f32> = (0..WIDTH).map(|i| rows.iter().map(|row| row[i]).sum::<f32>() / ids.len() as f32).collect();
+        let mean: Vec<f32> =
+            (0..WIDTH).map(|i| rows.iter().map(|row| row[i]).sum::<f32>() / ids.len() as f32).collect();
         let length = mean.iter().map(|x| x * x).sum::<f32>().sqrt();
         mean.into_iter().map(|x| x / length).collect()
     }
@@ -45,7 +46,8 @@ impl Reference {
     fn embeddings(&self, ids: &[usize]) -> Rows {
         let row = |name: &str, i: usize| &self.tensors[&format!("embeddings.{name}.weight")][i * WIDTH..][..WIDTH];
         let rows = ids.iter().enumerate().map(|(place, id)| {
-            let parts = [row("word_embeddings", *id), row("position_embeddings", place), row("token_type_embeddings", 0)];
+            let parts =
+                [row("word_embeddings", *id), row("position_embeddings", place), row("token_type_embeddings", 0)];
             (0..WIDTH).map(|i| parts.iter().map(|part| part[i]).sum()).collect()
         });
         self.norm("embeddings.LayerNorm", rows.collect())
@@ -56,12 +58,16 @@ impl Reference {
         let (queries, keys, values) = (project("query"), project("key"), project("value"));
         let size = WIDTH / HEADS;
         let attend = |query: &Vec<f32>| -> Vec<f32> {
-            (0..HEADS).flat_map(|head| {
-                let part = head * size..(head + 1) * size;
-                let scores = keys.iter().map(|key| dot(&query[part.clone()], &key[part.clone()]) / (size as f32).sqrt());
-                let weights = softmax(scores.collect());
-                part.map(|i| weights.iter().zip(&values).map(|(weight, value)| weight * value[i]).sum()).collect::<Vec<_>>()
-            }).collect()
+            (0..HEADS)
+                .flat_map(|head| {
+                    let part = head * size..(head + 1) * size;
+                    let scores =
+                        keys.iter().map(|key| dot(&query[part.clone()], &key[part.clone()]) / (size as f32).sqrt());
+                    let weights = softmax(scores.collect());
+                    part.map(|i| weights.iter().zip(&values).map(|(weight, value)| weight * value[i]).sum())
+                        .collect::<Vec<_>>()
+                })
+                .collect()
         };
         queries.iter().map(attend).collect()
     }

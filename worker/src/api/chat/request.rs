@@ -149,10 +149,8 @@ fn stream(raw: &RawChat) -> Result<Option<StreamUsage>, ApiError> {
 fn sampling(raw: &RawChat) -> Result<Sampling, ApiError> {
     let temperature = raw.temperature.unwrap_or(1.0);
     let top_p = raw.top_p.unwrap_or(1.0);
-    let penalties = Penalties {
-        presence: raw.presence_penalty.unwrap_or(0.0),
-        frequency: raw.frequency_penalty.unwrap_or(0.0),
-    };
+    let penalties =
+        Penalties { presence: raw.presence_penalty.unwrap_or(0.0), frequency: raw.frequency_penalty.unwrap_or(0.0) };
     let checks = [
         ((0.0..=2.0).contains(&temperature), "temperature", "must be 0 to 2"),
         (top_p > 0.0 && top_p <= 1.0, "top_p", "must be over 0 and at most 1"),

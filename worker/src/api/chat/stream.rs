@@ -39,7 +39,7 @@ pub(super) struct Parts {
     pub(super) events: Events,
     pub(super) usage: StreamUsage,
     /// Held until the last byte: a draining worker waits for it.
-    pub(super) owed: Owed,
+    pub(super) _owed: Owed,
 }
 
 enum State {
