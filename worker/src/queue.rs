@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn wakes_a_thread_that_waits() {
-        let queue = Queue::new(1);
+        let queue = Queue::<Numbered>::new(1);
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| queue.pop().map(|job| job.number));
             queue.push(job(9)).unwrap();

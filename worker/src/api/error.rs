@@ -169,6 +169,17 @@ mod tests {
         ];
         let told: Vec<String> =
             errors.iter().map(|error| format!("{} {}", error.status.as_u16(), error.body())).collect();
-        expect![[r#""#]].assert_eq(&told.join("\n"));
+        expect![[r#"
+            400 {"error":{"message":"must be over 0","type":"invalid_request_error","param":"top_p","code":null}}
+            400 {"error":{"message":"must be 1","type":"invalid_request_error","param":"n","code":"unsupported_value"}}
+            400 {"error":{"message":"EOF","type":"invalid_request_error","param":null,"code":null}}
+            413 {"error":{"message":"the body is over 5 bytes","type":"invalid_request_error","param":null,"code":"request_too_large"}}
+            408 {"error":{"message":"the body did not come in time","type":"invalid_request_error","param":null,"code":"request_timeout"}}
+            404 {"error":{"message":"the model `gpt` does not exist here: see /v1/models","type":"invalid_request_error","param":"model","code":"model_not_found"}}
+            400 {"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}
+            429 {"error":{"message":"as many requests wait as may: try again later","type":"rate_limit_error","param":null,"code":"queue_full"}}
+            503 {"error":{"message":"the worker is stopping: ask another one","type":"server_error","param":null,"code":"draining"}}
+            500 {"error":{"message":"the worker failed: its log says why","type":"server_error","param":null,"code":"internal_error"}}
+            503 {"error":{"message":"the worker is stopping: ask another one","type":"server_error","param":null,"code":"draining"}}"#]].assert_eq(&told.join("\n"));
     }
 }

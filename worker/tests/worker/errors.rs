@@ -5,7 +5,9 @@ use crate::world::{CHAT, EMBEDDING, Worker, chat_body, user};
 /// Status, type, param and code of an error, which is in OpenAI's form.
 fn told((status, answer): (u16, Value)) -> (u16, String) {
     let error = answer["error"].as_object().unwrap_or_else(|| panic!("no error: {answer}"));
-    assert_eq!(error.keys().collect::<Vec<_>>(), ["code", "message", "param", "type"]);
+    let mut keys: Vec<&String> = error.keys().collect();
+    keys.sort();
+    assert_eq!(keys, ["code", "message", "param", "type"]);
     assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()));
     let word = |key: &str| error[key].as_str().unwrap_or("-").to_owned();
     (status, format!("{} {} {}", word("type"), word("param"), word("code")))

@@ -57,6 +57,7 @@ impl Worker {
             .arg(models())
             .args(args)
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
