@@ -2,6 +2,14 @@
 //!
 //! The weights are fetched once, into the folder that SOPHIA_MODELS names or beside the build.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops where it fails"
+)]
+
 #[path = "worker/chat.rs"]
 mod chat;
 #[path = "worker/drain.rs"]

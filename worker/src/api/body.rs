@@ -11,6 +11,8 @@ use super::error::ApiError;
 
 /// Text of 500,000 tokens: a hundred times what the models take.
 const MAX_BYTES: usize = 2 << 20;
+/// How `serde_path_to_error` writes the whole body.
+const ROOT: &str = ".";
 /// From the head to the body's last byte.
 const MAX_TIME: Duration = Duration::from_secs(30);
 
@@ -24,7 +26,7 @@ async fn collect(body: Body) -> Result<Bytes, ApiError> {
     match collected.await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::too_large(MAX_BYTES)),
-        Ok(Err(_)) => Err(ApiError::not_json("the body ended early")),
+        Ok(Err(_)) => Err(ApiError::malformed("the body ended early")),
         Err(_) => Err(ApiError::too_slow()),
     }
 }
@@ -35,10 +37,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         let path = error.path().to_string();
         let error = error.into_inner();
         match error.is_data() {
+            // A field that is missing, or no object at all.
+            true if path == ROOT => ApiError::malformed(error.to_string()),
             true => ApiError::invalid(&path, error.to_string()),
-            false => ApiError::not_json(format!("the body is no JSON: {error}")),
+            false => ApiError::malformed(format!("the body is no JSON: {error}")),
         }
     })?;
-    json.end().map_err(|error| ApiError::not_json(format!("the body is no JSON: {error}")))?;
+    json.end().map_err(|error| ApiError::malformed(format!("the body is no JSON: {error}")))?;
     Ok(value)
 }

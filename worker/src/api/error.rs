@@ -34,8 +34,8 @@ impl ApiError {
         Self { code: Some("unsupported_value"), ..Self::invalid(param, message) }
     }
 
-    /// The body is no JSON at all.
-    pub(super) fn not_json(message: impl Into<String>) -> Self {
+    /// The body as a whole is not what the route takes.
+    pub(super) fn malformed(message: impl Into<String>) -> Self {
         Self::request(StatusCode::BAD_REQUEST, None, message)
     }
 
@@ -157,7 +157,7 @@ mod tests {
         let errors = [
             ApiError::invalid("top_p", "must be over 0"),
             ApiError::unsupported("n", "must be 1"),
-            ApiError::not_json("EOF"),
+            ApiError::malformed("EOF"),
             ApiError::too_large(5),
             ApiError::too_slow(),
             ApiError::no_model("gpt"),

@@ -158,12 +158,10 @@ impl Answer {
             constraint.accept(token)?;
         }
         let is_complete = job.constraint.as_ref().is_some_and(Constraint::is_complete);
-        let is_full = self.n_tokens >= job.max_tokens;
-        Ok(match () {
-            () if self.is_stopped || is_complete => Some(Finish::Stop),
-            () if is_full => Some(Finish::Length),
-            () => None,
-        })
+        if self.is_stopped || is_complete {
+            return Ok(Some(Finish::Stop));
+        }
+        Ok((self.n_tokens >= job.max_tokens).then_some(Finish::Length))
     }
 
     fn show(&mut self, text: &str, job: &ChatJob) -> Result<(), GenerateError> {

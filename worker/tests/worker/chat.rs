@@ -92,7 +92,7 @@ fn a_message_cannot_end_its_own_turn() {
 }
 
 #[test]
-fn tokenizes_digits_singly_and_keeps_every_byte() {
+fn tokenizes_digits_singly() {
     let worker = Worker::shared();
     let count = |prompt: &str| worker.tokenize(json!({ "prompt": prompt })).len();
     assert_eq!(count("12345"), 5);

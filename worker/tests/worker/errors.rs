@@ -51,6 +51,9 @@ fn has_openais_form_for_every_error() {
     assert_eq!(told(worker.post("/tokenize", &json!({}))), told_of(400, "invalid_request_error prompt -"));
     assert_eq!(told(worker.get("/v1/nowhere")), told_of(404, "invalid_request_error - unknown_url"));
     assert_eq!(told(worker.get("/tokenize")), told_of(405, "invalid_request_error - method_not_allowed"));
+    let no_model = worker.post_text("/v1/chat/completions", "{}");
+    assert!(no_model.1["error"]["message"].as_str().unwrap().starts_with("missing field `model`"));
+    assert_eq!(told(no_model), told_of(400, "invalid_request_error - -"));
     for no_json in ["", "{", "{}x", "\"\\ud800\""] {
         let (status, text) = told(worker.post_text("/v1/chat/completions", no_json));
         assert_eq!((status, text.as_str().split(' ').next()), (400, Some("invalid_request_error")), "{no_json}");
