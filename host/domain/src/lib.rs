@@ -1,4 +1,4 @@
-//! The words every room shares: names, digests, sizes, limits, faults, problems, URL scopes.
+//! The words every room shares: names, digests, sizes, money, limits, faults, problems, URL scopes.
 //!
 //! Plain types without I/O. Nothing here knows a database, a socket or wasmtime.
 
@@ -13,6 +13,7 @@ mod rate;
 mod request_id;
 mod scope;
 mod size;
+mod usd;
 mod world;
 
 pub use blame::Blame;
@@ -26,4 +27,5 @@ pub use rate::{Rate, RateError};
 pub use request_id::RequestId;
 pub use scope::{RequestPattern, Scope, ScopeError};
 pub use size::{ByteSize, Span, UnitError};
+pub use usd::{Price, Prices, Tokens, Usd, UsdError};
 pub use world::{HttpVersion, World};

@@ -1,0 +1,135 @@
+use sophia_domain::{PluginName, TenantId, Tokens, Usd};
+use sqlx::{FromRow, QueryBuilder};
+
+use super::{ChargeFilter, KeyId, RunId, to_count, to_usd};
+use crate::{Store, StoreError};
+
+/// What charges can be added up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dimension {
+    /// Whose money it is.
+    Tenant,
+    /// The caller's key.
+    Key,
+    /// The plugin that asked.
+    Plugin,
+    /// The run.
+    Run,
+    /// The model that answered.
+    Model,
+}
+
+/// The sum of the charges that agree in every dimension they were added up by. Other dimensions
+/// are none, as are the plugin and the run of charges that have none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Total {
+    /// Whose money it is.
+    pub tenant: Option<TenantId>,
+    /// The caller's key.
+    pub key: Option<KeyId>,
+    /// The plugin that asked.
+    pub plugin: Option<PluginName>,
+    /// The run.
+    pub run: Option<RunId>,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// How many charges.
+    pub n_charges: u64,
+    /// What they used.
+    pub tokens: Tokens,
+    /// What they cost.
+    pub cost: Usd,
+    /// The part of the cost whose usage was worked out here, and not reported.
+    pub estimated_cost: Usd,
+}
+
+#[derive(FromRow)]
+struct Raw {
+    tenant: Option<String>,
+    key: Option<String>,
+    plugin: Option<String>,
+    run: Option<String>,
+    model: Option<String>,
+    n_charges: i64,
+    input_tokens: i64,
+    cached_tokens: i64,
+    output_tokens: i64,
+    cost: i64,
+    estimated_cost: i64,
+}
+
+const DIMENSIONS: [Dimension; 5] =
+    [Dimension::Tenant, Dimension::Key, Dimension::Plugin, Dimension::Run, Dimension::Model];
+
+/// Most sums of one answer. A report names the dearest; who wants all narrows the filter.
+const MAX_TOTALS: u32 = 10_000;
+
+impl Store {
+    /// The sums of charges by some dimensions, the dearest first, at most 10,000. By none it is
+    /// one sum of all. Always computed from the rows, never kept beside them.
+    pub async fn totals(&self, filter: &ChargeFilter, by: &[Dimension]) -> Result<Vec<Total>, StoreError> {
+        let mut query = QueryBuilder::new("SELECT ");
+        for dimension in DIMENSIONS {
+            let column = dimension.column();
+            let source = if by.contains(&dimension) { column } else { "NULL" };
+            query.push(source).push(" AS ").push(column).push(", ");
+        }
+        query.push(
+            "COUNT(*) AS n_charges, COALESCE(SUM(input_tokens), 0) AS input_tokens,
+             COALESCE(SUM(cached_tokens), 0) AS cached_tokens, COALESCE(SUM(output_tokens), 0) AS output_tokens,
+             COALESCE(SUM(cost_micros), 0) AS cost,
+             COALESCE(SUM(CASE WHEN estimated THEN cost_micros ELSE 0 END), 0) AS estimated_cost FROM charges",
+        );
+        filter.push_to(&mut query);
+        // By their places: a name would mean the column of the table, which is not always summed by.
+        let places: Vec<_> = (1..).zip(DIMENSIONS).filter(|(_, dimension)| by.contains(dimension)).collect();
+        let mut separator = " GROUP BY ";
+        for (place, _) in &places {
+            query.push(separator).push(place);
+            separator = ", ";
+        }
+        query.push(" ORDER BY cost DESC");
+        for (place, _) in &places {
+            query.push(", ").push(place);
+        }
+        query.push(" LIMIT ").push_bind(MAX_TOTALS);
+        let rows: Vec<Raw> = query.build_query_as().fetch_all(self.pool()).await?;
+        rows.into_iter().map(Total::try_from).collect()
+    }
+}
+
+impl Dimension {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Key => "key",
+            Self::Plugin => "plugin",
+            Self::Run => "run",
+            Self::Model => "model",
+        }
+    }
+}
+
+impl TryFrom<Raw> for Total {
+    type Error = StoreError;
+
+    fn try_from(raw: Raw) -> Result<Self, StoreError> {
+        let tenant = raw.tenant.map(|name| name.parse()).transpose();
+        let plugin = raw.plugin.map(|name| name.parse()).transpose();
+        Ok(Self {
+            tenant: tenant.map_err(|_| StoreError::Unreadable("tenant"))?,
+            key: raw.key.map(KeyId::from),
+            plugin: plugin.map_err(|_| StoreError::Unreadable("plugin name"))?,
+            run: raw.run.map(RunId::from),
+            model: raw.model,
+            n_charges: to_count(raw.n_charges)?,
+            tokens: Tokens {
+                input: to_count(raw.input_tokens)?,
+                cached: to_count(raw.cached_tokens)?,
+                output: to_count(raw.output_tokens)?,
+            },
+            cost: to_usd(raw.cost)?,
+            estimated_cost: to_usd(raw.estimated_cost)?,
+        })
+    }
+}
