@@ -85,7 +85,7 @@ struct StreamOptions {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Stops {
-    One(String),
+    One(#[expect(dead_code, reason = "read to be seen to be a string")] String),
     Some(Vec<String>),
 }
 

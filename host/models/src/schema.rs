@@ -158,8 +158,8 @@ mod tests {
     fn lets_through_what_can_be() {
         for json in [
             "{}",
-            r#"{"type":"object","properties":{"findings":{"type":"array","items":{"$ref":"#/$defs/f"},"maxItems":9}},
-                "required":["findings"],"additionalProperties":false,"$defs":{"f":{"type":["string","null"]}}}"#,
+            r##"{"type":"object","properties":{"findings":{"type":"array","items":{"$ref":"#/$defs/f"},"maxItems":9}},
+                "required":["findings"],"additionalProperties":false,"$defs":{"f":{"type":["string","null"]}}}"##,
             r#"{"anyOf":[{"enum":[1,"a",null]},{"const":4},true],"minimum":1,"maximum":1.5,"x-own":[]}"#,
             r##"{"type":"object","properties":{"child":{"$ref":"#"},"type":{"type":"string"},"a/b":false}}"##,
         ] {
