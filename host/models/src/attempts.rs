@@ -1,11 +1,6 @@
 use std::time::Instant;
 
-use crate::{
-    ModelError, UpstreamError,
-    fleet::Served,
-    pulse::InFlight,
-    upstream_error::Failure,
-};
+use crate::{ModelError, UpstreamError, fleet::Served, pulse::InFlight, upstream_error::Failure};
 
 /// A candidate that was tried and did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -73,7 +73,9 @@ impl Inner {
         let mut attempts = Attempts::default();
         for served in self.plan(asker, Ask::of_chat(request, naming)).await? {
             match self.chat_once(asker, request, &served).await {
-                Ok((read, tab, waited)) => return answer(read, tab, |used| Receipt::new(&served, used, attempts, waited)),
+                Ok((read, tab, waited)) => {
+                    return answer(read, tab, |used| Receipt::new(&served, used, attempts, waited));
+                }
                 Err(failure) => attempts.note(&served, failure)?,
             }
         }
@@ -177,7 +179,11 @@ fn read(body: &[u8]) -> Result<Read, UpstreamError> {
 
 /// The answer as it is given, settled. One that does not say what it used is billed by its bytes,
 /// of which no token has less than one.
-fn answer(read: Read, mut tab: Tab, receipt: impl FnOnce(sophia_ledger::Used) -> Receipt) -> Result<ChatAnswer, ModelError> {
+fn answer(
+    read: Read,
+    mut tab: Tab,
+    receipt: impl FnOnce(sophia_ledger::Used) -> Receipt,
+) -> Result<ChatAnswer, ModelError> {
     let Read { mut fields, content, finish, report } = read;
     match report {
         Some(report) => tab.report(report),

@@ -132,7 +132,10 @@ impl ChatRequest {
             fields.take(name);
         }
         if let Some(name) = fields.names().find(|name| !PASSED_ON.contains(name)) {
-            return Err(ModelError::invalid(&shortened(name), format!("the field `{}` is not served here", shortened(name))));
+            return Err(ModelError::invalid(
+                &shortened(name),
+                format!("the field `{}` is not served here", shortened(name)),
+            ));
         }
         check_fields(&fields)?;
         let prompt = read_prompt(&fields)?;
@@ -222,7 +225,8 @@ fn check_response_format(format: &RawValue) -> Result<(), ModelError> {
     match format.get("type").and_then(Value::as_str) {
         Some("text" | "json_object") => Ok(()),
         Some("json_schema") => {
-            let schema = format.pointer("/json_schema/schema").ok_or_else(|| format_error("has a `json_schema.schema`"))?;
+            let schema =
+                format.pointer("/json_schema/schema").ok_or_else(|| format_error("has a `json_schema.schema`"))?;
             let invalid = |error| ModelError::invalid("response_format", format!("this is no JSON Schema: {error}"));
             schema::check(schema).map_err(invalid)
         }

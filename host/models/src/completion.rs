@@ -173,10 +173,9 @@ mod tests {
 
     #[test]
     fn a_schema_or_a_number_that_cannot_be_is_refused() {
-        for (schema, message) in [
-            ("{", "the schema is not JSON"),
-            ("7", "this is no JSON Schema: a schema is a JSON object, at `/`"),
-        ] {
+        for (schema, message) in
+            [("{", "the schema is not JSON"), ("7", "this is no JSON Schema: a schema is a JSON object, at `/`")]
+        {
             let error = CompletionRequest { schema: Some(schema.into()), ..request() }.into_chat(false).unwrap_err();
             assert_eq!(error, ModelError::invalid("schema", message));
         }

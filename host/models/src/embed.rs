@@ -129,7 +129,13 @@ impl Inner {
         }
     }
 
-    async fn fetch_vectors(&self, asker: &Asker, served: &Served, body: Vec<u8>, n_texts: usize) -> Result<Read, Failure> {
+    async fn fetch_vectors(
+        &self,
+        asker: &Asker,
+        served: &Served,
+        body: Vec<u8>,
+        n_texts: usize,
+    ) -> Result<Read, Failure> {
         let max_response = MAX_VECTOR.saturating_mul(n_texts as u64).min(MAX_ANSWER);
         let url = served.upstream.url("embeddings");
         let post = Post { url, body, timeout: served.upstream.total, max_response };

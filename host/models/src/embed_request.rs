@@ -68,7 +68,10 @@ impl EmbedRequest {
         // Says who asks, for the provider's own purposes.
         fields.take("user");
         if let Some(name) = fields.names().next() {
-            return Err(ModelError::invalid(&shortened(name), format!("the field `{}` is not served here", shortened(name))));
+            return Err(ModelError::invalid(
+                &shortened(name),
+                format!("the field `{}` is not served here", shortened(name)),
+            ));
         }
         let texts = match input {
             Input::One(text) => vec![text],
@@ -107,7 +110,10 @@ impl EmbedRequest {
             return Err(ModelError::invalid("input", format!("there are 1 to {MAX_TEXTS} texts")));
         }
         if n_bytes > MAX_BYTES {
-            return Err(ModelError::invalid("input", format!("the texts are {n_bytes} bytes together, and may be {MAX_BYTES}")));
+            return Err(ModelError::invalid(
+                "input",
+                format!("the texts are {n_bytes} bytes together, and may be {MAX_BYTES}"),
+            ));
         }
         if self.texts.iter().any(String::is_empty) {
             return Err(ModelError::invalid("input", "no text is empty"));
@@ -125,7 +131,8 @@ mod tests {
 
     #[test]
     fn reads_one_text_or_several_and_sends_no_null() {
-        let one = EmbedRequest::parse(br#"{"model":"embed","input":"a","dimensions":null,"encoding_format":"base64"}"#).unwrap();
+        let one = EmbedRequest::parse(br#"{"model":"embed","input":"a","dimensions":null,"encoding_format":"base64"}"#)
+            .unwrap();
         assert_eq!((one.encoding(), one.prompt().tokens()), (Encoding::Base64, 9));
         let sent = one.body("MiniLM").unwrap();
         assert_eq!(String::from_utf8(sent).unwrap(), r#"{"model":"MiniLM","input":["a"],"encoding_format":"float"}"#);

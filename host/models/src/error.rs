@@ -157,7 +157,14 @@ impl ModelError {
             Self::Failed { .. } => (502, SERVER, "upstream_failed"),
             Self::Misconfigured { .. } => (503, SERVER, "upstream_misconfigured"),
         };
-        OpenAiError { status, retry_after: self.retry_after(), message: self.to_string(), kind, param: self.param(), code }
+        OpenAiError {
+            status,
+            retry_after: self.retry_after(),
+            message: self.to_string(),
+            kind,
+            param: self.param(),
+            code,
+        }
     }
 
     fn param(&self) -> Option<String> {

@@ -113,10 +113,10 @@ impl Fleet {
     pub(crate) fn entries(&self) -> Vec<ModelEntry> {
         let classes = self.served.iter().flat_map(|served| &served.model.classes);
         let classes = classes.map(|class| ModelEntry { id: class.clone(), owned_by: "sophia".to_owned() });
-        let models = self.served.iter().map(|served| ModelEntry {
-            id: served.model.name.clone(),
-            owned_by: served.upstream.name.clone(),
-        });
+        let models = self
+            .served
+            .iter()
+            .map(|served| ModelEntry { id: served.model.name.clone(), owned_by: served.upstream.name.clone() });
         let mut entries: Vec<ModelEntry> = Vec::new();
         for entry in classes.chain(models) {
             if entries.iter().all(|earlier| earlier.id != entry.id) {

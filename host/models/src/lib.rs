@@ -44,7 +44,9 @@ pub use chat::ChatAnswer;
 pub use chat_request::ChatRequest;
 pub use completion::{Completion, CompletionEvent, CompletionRequest, Finish, Message, Role};
 pub use completion_stream::CompletionStream;
-pub use config::{Config, ConfigError, ModelKind, RawConfig, RawModel, RawPrice, RawUpstream, UpstreamKind, UsageReports};
+pub use config::{
+    Config, ConfigError, ModelKind, RawConfig, RawModel, RawPrice, RawUpstream, UpstreamKind, UsageReports,
+};
 pub use embed::Embeddings;
 pub use embed_request::{EmbedRequest, Encoding};
 pub use error::{ModelError, OpenAiError};

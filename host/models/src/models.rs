@@ -134,7 +134,12 @@ impl Models {
     }
 
     /// Embeds a plugin's texts with one model of a class: all vectors, or an error.
-    pub async fn embed_texts(&self, asker: &Asker, class: String, texts: Vec<String>) -> Result<Embeddings, ModelError> {
+    pub async fn embed_texts(
+        &self,
+        asker: &Asker,
+        class: String,
+        texts: Vec<String>,
+    ) -> Result<Embeddings, ModelError> {
         let request = EmbedRequest::of_texts(class, texts)?;
         self.0.embed(asker, &request, Naming::Class).await
     }

@@ -156,7 +156,11 @@ mod tests {
         ]
     }
 
-    fn check(decided: Result<Option<Decision>, RoutingFault>, on_fault: OnFault, expected: Result<&[&str], Unroutable>) {
+    fn check(
+        decided: Result<Option<Decision>, RoutingFault>,
+        on_fault: OnFault,
+        expected: Result<&[&str], Unroutable>,
+    ) {
         let candidates = candidates();
         let ids = order(decided, on_fault, &candidates)
             .map(|order| order.into_iter().map(|place| candidates[place].id.clone()).collect::<Vec<_>>());

@@ -82,7 +82,10 @@ impl Checker<'_> {
         let target = reference.as_str().and_then(|text| text.strip_prefix('#'));
         match target.and_then(|target| self.root.pointer(target)) {
             Some(_) => Ok(()),
-            None => Err(at(&format!("{pointer}/$ref"), "a reference points to a place in the same schema, as `#/$defs/name`")),
+            None => Err(at(
+                &format!("{pointer}/$ref"),
+                "a reference points to a place in the same schema, as `#/$defs/name`",
+            )),
         }
     }
 }
@@ -172,8 +175,14 @@ mod tests {
         for (json, expected) in [
             ("[]", "a schema is a JSON object, at `/`"),
             ("true", "a schema is a JSON object, at `/`"),
-            (r#"{"properties":{"a/b":{"type":"text"}}}"#, "`type` is one or some of string, number, integer, boolean, object, array and null, at `/properties/a~1b/type`"),
-            (r#"{"type":[]}"#, "`type` is one or some of string, number, integer, boolean, object, array and null, at `/type`"),
+            (
+                r#"{"properties":{"a/b":{"type":"text"}}}"#,
+                "`type` is one or some of string, number, integer, boolean, object, array and null, at `/properties/a~1b/type`",
+            ),
+            (
+                r#"{"type":[]}"#,
+                "`type` is one or some of string, number, integer, boolean, object, array and null, at `/type`",
+            ),
             (r#"{"properties":[]}"#, "this keyword holds an object of schemas, at `/properties`"),
             (r#"{"items":7}"#, "a schema is an object, true or false, at `/items`"),
             (r#"{"anyOf":[]}"#, "a list of schemas has one at least, at `/anyOf`"),
@@ -182,8 +191,14 @@ mod tests {
             (r#"{"enum":[]}"#, "`enum` is a list of one value at least, at `/enum`"),
             (r#"{"minItems":-1}"#, "this keyword is a whole number from 0, at `/minItems`"),
             (r#"{"minLength":5,"maxLength":4}"#, "nothing can be between a minimum and a smaller maximum, at `/`"),
-            (r##"{"$ref":"#/$defs/none"}"##, "a reference points to a place in the same schema, as `#/$defs/name`, at `/$ref`"),
-            (r#"{"$ref":"https://a.example/schema"}"#, "a reference points to a place in the same schema, as `#/$defs/name`, at `/$ref`"),
+            (
+                r##"{"$ref":"#/$defs/none"}"##,
+                "a reference points to a place in the same schema, as `#/$defs/name`, at `/$ref`",
+            ),
+            (
+                r#"{"$ref":"https://a.example/schema"}"#,
+                "a reference points to a place in the same schema, as `#/$defs/name`, at `/$ref`",
+            ),
         ] {
             assert_eq!(complaint(json), expected, "{json}");
         }

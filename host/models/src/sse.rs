@@ -66,11 +66,8 @@ impl Decoder {
     }
 
     fn end_line(&mut self, events: &mut VecDeque<String>) -> Result<(), SseError> {
-        let line = if self.is_first_line {
-            self.line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.line)
-        } else {
-            &self.line
-        };
+        let line =
+            if self.is_first_line { self.line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&self.line) } else { &self.line };
         self.is_first_line = false;
         if line.is_empty() {
             // Without its last line feed; an event without data is none.

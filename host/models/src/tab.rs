@@ -23,7 +23,12 @@ pub(crate) struct Tab {
 
 impl Tab {
     /// Holds what the call may cost. Nothing is sent before.
-    pub(crate) async fn open(ledger: &Ledger, draft: Draft, prices: Prices, bounds: Bounds) -> Result<Self, ModelError> {
+    pub(crate) async fn open(
+        ledger: &Ledger,
+        draft: Draft,
+        prices: Prices,
+        bounds: Bounds,
+    ) -> Result<Self, ModelError> {
         let upper = prices.upper_bound(bounds.input, bounds.output).map_err(|_| ModelError::too_dear())?;
         let hold = Some(ledger.hold(draft, upper).await?);
         Ok(Self { hold, prices, bounds, upper, delivered: 0, report: None })

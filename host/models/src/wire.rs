@@ -33,7 +33,12 @@ pub(crate) async fn send(egress: &Egress, asker: &Asker, served: &Served, post: 
     }
     let refusal = refusal(body).await;
     let failure = upstream_error::from_answer(head.status, &head.headers, &refusal, served.model.context_tokens);
-    tracing::warn!(upstream = served.upstream.name, model = served.model.name, status = head.status.as_u16(), "a model call was answered with an error");
+    tracing::warn!(
+        upstream = served.upstream.name,
+        model = served.model.name,
+        status = head.status.as_u16(),
+        "a model call was answered with an error"
+    );
     Err(failure)
 }
 

@@ -63,8 +63,16 @@ fn names_the_field_that_is_wrong() {
         (r#","stop":["a","b","c","d","e"]"#, "stop", "`stop` is a string, or a list of up to four"),
         (r#","stop":[7]"#, "stop", "`stop` is a string, or a list of up to four"),
         (r#","modalities":["audio"]"#, "modalities", "the field `modalities` is not served here"),
-        (r#","response_format":{"type":"xml"}"#, "response_format", "`response_format` has a type of text, json_object or json_schema"),
-        (r#","response_format":{"type":"json_schema"}"#, "response_format", "`response_format` has a `json_schema.schema`"),
+        (
+            r#","response_format":{"type":"xml"}"#,
+            "response_format",
+            "`response_format` has a type of text, json_object or json_schema",
+        ),
+        (
+            r#","response_format":{"type":"json_schema"}"#,
+            "response_format",
+            "`response_format` has a `json_schema.schema`",
+        ),
         (
             r#","response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"text"}}}"#,
             "response_format",
@@ -80,7 +88,11 @@ fn refuses_messages_that_cannot_be_bounded() {
     for (messages, param, message) in [
         ("[]", "messages", "there are 1 to 4096 messages"),
         ("7", "messages", "`messages` is a list of messages"),
-        (r#"[{"role":"king","content":"x"}]"#, "messages[0]", "a message has a role, one of system, developer, user, assistant, tool, function"),
+        (
+            r#"[{"role":"king","content":"x"}]"#,
+            "messages[0]",
+            "a message has a role, one of system, developer, user, assistant, tool, function",
+        ),
         (r#"[{"role":"user","content":7}]"#, "messages[0]", "`content` is a text or a list of parts"),
         (
             r#"[{"role":"user","content":"x"},{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a.example/x.png"}}]}]"#,

@@ -47,7 +47,13 @@ async fn by_the_caller_at_every_event() {
 #[tokio::test]
 async fn by_the_worker_at_every_byte() {
     let whole = chat_events(TOKENS).concat();
-    let ends: Vec<usize> = chat_events(TOKENS).iter().scan(0, |end, event| { *end += event.len(); Some(*end) }).collect();
+    let ends: Vec<usize> = chat_events(TOKENS)
+        .iter()
+        .scan(0, |end, event| {
+            *end += event.len();
+            Some(*end)
+        })
+        .collect();
     for n_bytes in 0..whole.len() {
         let pieces = vec![Bytes::copy_from_slice(&whole[..n_bytes])];
         let server = Worker::chatting(Answer::Pieces(pieces, End::Broken)).await;

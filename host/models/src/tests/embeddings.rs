@@ -14,7 +14,8 @@ async fn embed(world: &World, request: &str) -> Result<Embeddings, ModelError> {
 async fn gives_a_vector_for_each_text_in_order_as_the_caller_wants_them_written() {
     let server = Worker::well().await;
     let world = World::new(&worker("here", &server.url(), "")).await;
-    let embeddings = embed(&world, r#"{"model":"embed","input":["a","bcd"],"encoding_format":"base64"}"#).await.unwrap();
+    let embeddings =
+        embed(&world, r#"{"model":"embed","input":["a","bcd"],"encoding_format":"base64"}"#).await.unwrap();
     assert_eq!(embeddings.vectors, [[1.0, 0.25], [3.0, 0.25]]);
     let sent = &server.asked("/v1/embeddings")[0].body;
     assert_eq!(*sent, json!({"model": "/weights/mini", "input": ["a", "bcd"], "encoding_format": "float"}));

@@ -52,7 +52,10 @@ async fn another_candidate_answers_where_one_fails_before_its_first_byte() {
 async fn so_it_is_for_whole_answers() {
     let cases = [
         (Answer::Status(503, None, json!({})), UpstreamError::Status(503)),
-        (Answer::Pieces(vec![Bytes::from_static(b"{\"choices\":")], End::Broken), UpstreamError::Answer("the answer broke off")),
+        (
+            Answer::Pieces(vec![Bytes::from_static(b"{\"choices\":")], End::Broken),
+            UpstreamError::Answer("the answer broke off"),
+        ),
         (Answer::Pieces(vec![], End::Hanging), UpstreamError::TimedOut),
         (ok(json!({"error": {"message": "no memory"}})), UpstreamError::Answer("its answer has not one choice")),
         (ok(json!([])), UpstreamError::Answer("its answer is no chat completion")),
@@ -98,7 +101,10 @@ async fn where_all_fail_the_caller_is_told_by_whom_and_how() {
     let world = World::new(&worker("gone", &nobody(), "")).await;
     for _ in 0..6 {
         let failed = world.chat(CHAT).await.unwrap_err();
-        assert_eq!((&failed, failed.to_openai().status, failed.to_openai().retry_after), (&ModelError::Down, 503, Some(5)));
+        assert_eq!(
+            (&failed, failed.to_openai().status, failed.to_openai().retry_after),
+            (&ModelError::Down, 503, Some(5))
+        );
     }
 }
 

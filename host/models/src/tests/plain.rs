@@ -28,7 +28,8 @@ async fn always_sends_a_bound_on_tokens_and_no_null() {
     for (asked, sent) in [("", 100), (r#","max_tokens":7"#, 7), (r#","max_completion_tokens":9999"#, 100)] {
         world.chat(&format!(r#"{{"model":"smol",{message}{asked},"user":null}}"#)).await.unwrap();
         let body = &server.asked("/v1/chat/completions").pop().unwrap().body;
-        let expected = json!({"model": "/weights/smol", "messages": [{"role": "user", "content": "hi"}], "max_tokens": sent});
+        let expected =
+            json!({"model": "/weights/smol", "messages": [{"role": "user", "content": "hi"}], "max_tokens": sent});
         assert_eq!(*body, expected);
     }
     let counted = &server.asked("/tokenize")[0].body;

@@ -25,9 +25,13 @@ async fn completes_by_class_with_what_the_contract_says() {
     world.asker.plugin = Some("code-review".parse().unwrap());
     world.asker.run = Some("run-1".into());
     let completion = world.models.complete(&world.asker, request("fast", "hi")).await.unwrap();
-    assert_eq!((completion.content.as_str(), completion.finish, completion.model.as_str()), ("t0 t1 t2 ", Finish::Stop, "smol"));
+    assert_eq!(
+        (completion.content.as_str(), completion.finish, completion.model.as_str()),
+        ("t0 t1 t2 ", Finish::Stop, "smol")
+    );
     let sent = &server.asked("/v1/chat/completions")[0].body;
-    let format = json!({"type": "json_schema", "json_schema": {"name": "answer", "strict": true, "schema": {"type": "object"}}});
+    let format =
+        json!({"type": "json_schema", "json_schema": {"name": "answer", "strict": true, "schema": {"type": "object"}}});
     let expected = json!({
         "model": "/weights/smol", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 9,
         "temperature": 0.0, "seed": 7, "stop": ["\n"], "response_format": format,

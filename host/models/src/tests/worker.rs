@@ -51,6 +51,9 @@ pub(super) enum End {
     Hanging,
 }
 
+/// What it answers; nothing where it answers as usual.
+type Script = dyn Fn(&Seen) -> Option<Answer> + Send + Sync;
+
 /// Stops when dropped.
 pub(super) struct Worker {
     pub(super) address: SocketAddr,
@@ -68,11 +71,11 @@ impl Worker {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
-        let (script, remembered) = (Arc::new(script), seen.clone());
+        let (script, remembered): (Arc<Script>, _) = (Arc::new(script), seen.clone());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (script, remembered) = (script.clone(), remembered.clone());
-                tokio::spawn(serve(stream, remembered, move |seen| script(seen)));
+                tokio::spawn(serve(stream, remembered, script));
             }
         });
         Self { address, seen, task }
@@ -104,7 +107,7 @@ impl Drop for Worker {
     }
 }
 
-async fn serve(stream: TcpStream, remembered: Arc<Mutex<Vec<Seen>>>, script: impl Fn(&Seen) -> Option<Answer> + Clone) {
+async fn serve(stream: TcpStream, remembered: Arc<Mutex<Vec<Seen>>>, script: Arc<Script>) {
     let service = service_fn(move |request: Request<Incoming>| {
         let (script, remembered) = (script.clone(), remembered.clone());
         async move {
@@ -164,9 +167,7 @@ pub(super) fn chat(content: &str, usage: Value) -> Value {
 
 fn embeddings(body: &Value) -> Value {
     let texts = body["input"].as_array().unwrap();
-    let vector = |(index, text): (usize, &Value)| {
-        json!({"object": "embedding", "index": index, "embedding": [text.as_str().unwrap().len(), 0.25]})
-    };
+    let vector = |(index, text): (usize, &Value)| json!({"object": "embedding", "index": index, "embedding": [text.as_str().unwrap().len(), 0.25]});
     let data: Vec<Value> = texts.iter().enumerate().rev().map(vector).collect();
     json!({"object": "list", "model": "/weights/e", "data": data, "usage": {"prompt_tokens": 5, "total_tokens": 5}})
 }
@@ -177,7 +178,8 @@ pub(super) fn chat_events(n: usize) -> Vec<Bytes> {
     let mut events = vec![delta(json!({"role": "assistant", "content": ""}))];
     events.extend((0..n).map(|i| delta(json!({"content": format!("t{i} ")}))));
     events.push(chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}]), Value::Null));
-    events.push(usage_event(json!({"prompt_tokens": PROMPT, "completion_tokens": n, "total_tokens": PROMPT + n as u64})));
+    events
+        .push(usage_event(json!({"prompt_tokens": PROMPT, "completion_tokens": n, "total_tokens": PROMPT + n as u64})));
     events.push(Bytes::from_static(b"data: [DONE]\n\n"));
     events
 }
