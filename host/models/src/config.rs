@@ -3,11 +3,9 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use crate::{OnFault, base::Base};
 use serde::{Deserialize, Deserializer, de::Error as _};
-use sophia_domain::{Price, Prices, RequestPattern, SecretName, Span, Usd};
-use url::Url;
-
-use crate::OnFault;
+use sophia_domain::{Price, Prices, SecretName, Span, Usd};
 
 /// What was written: `[models]` of the node's configuration.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -136,7 +134,7 @@ pub struct Config {
 #[derive(Debug, Clone)]
 pub(crate) struct UpstreamConfig {
     pub(crate) name: String,
-    pub(crate) url: Url,
+    pub(crate) base: Base,
     pub(crate) kind: UpstreamKind,
     pub(crate) secret: Option<SecretName>,
     pub(crate) has_tokenizer: bool,
@@ -230,8 +228,8 @@ impl RawUpstream {
         if [self.first_token, self.idle, self.total].iter().any(|span| span.0.is_zero()) {
             complain("a time is longer than nothing");
         }
-        let url = base_url(&self.url);
-        if url.is_none() {
+        let base = Base::parse(&self.url);
+        if base.is_none() {
             complain("write an http or https URL that ends in `/v1`, without user, query and fragment");
         }
         let mut seen = HashSet::new();
@@ -245,7 +243,7 @@ impl RawUpstream {
         }
         Some(UpstreamConfig {
             name: self.name,
-            url: url?,
+            base: base?,
             kind: self.kind,
             secret: self.secret,
             has_tokenizer: self.tokenizer,
@@ -298,11 +296,7 @@ impl Config {
     /// have a private address and a provider may not.
     pub fn named(&self) -> Vec<String> {
         let workers = self.upstreams.iter().filter(|upstream| upstream.kind == UpstreamKind::Worker);
-        let address = |upstream: &UpstreamConfig| {
-            let (host, port) = (upstream.url.host_str()?, upstream.url.port_or_known_default()?);
-            Some(format!("{host}:{port}"))
-        };
-        workers.filter_map(address).collect()
+        workers.map(|upstream| upstream.base.address().to_owned()).collect()
     }
 }
 
@@ -312,15 +306,6 @@ fn dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Usd, D::Error> 
 
 fn some_dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Usd>, D::Error> {
     dollars(deserializer).map(Some)
-}
-
-/// Also refuses what could not be written as a pattern, which the way out compares with.
-fn base_url(text: &str) -> Option<Url> {
-    let url: Url = text.trim_end_matches('/').parse().ok()?;
-    let is_plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    let is_base = matches!(url.scheme(), "http" | "https") && url.fragment().is_none() && url.path().ends_with("/v1");
-    let is_pattern = format!("POST {url}/*").parse::<RequestPattern>().is_ok();
-    (is_plain && is_base && is_pattern && url.has_host()).then_some(url)
 }
 
 fn is_name(text: &str) -> bool {

@@ -6,12 +6,13 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use sophia_domain::{Scope, TenantId};
+use sophia_domain::TenantId;
 use sophia_egress::{Credential, Rights};
 use sophia_vault::{Injection, Vault};
 
 use crate::{
     Candidate, ModelError, ModelKind, UpstreamKind,
+    base::Base,
     config::{Config, ModelConfig, UpstreamConfig, UsageReports},
     latency::Latency,
     pulse::Pulse,
@@ -38,8 +39,7 @@ pub(crate) struct Upstream {
     /// What a stream is asked to say about what it used.
     pub(crate) stream_options: Value,
     has_tokenizer: bool,
-    /// Without the slash at its end.
-    base: String,
+    base: Base,
 }
 
 /// A model of an upstream.
@@ -129,12 +129,7 @@ impl Fleet {
 
 impl Upstream {
     fn new(config: UpstreamConfig, vault: &Vault) -> Self {
-        let base = config.url.as_str().trim_end_matches('/').to_owned();
-        let root = base.strip_suffix("/v1").unwrap_or(&base);
-        let patterns = [format!("POST {base}/*"), format!("POST {root}/tokenize")];
-        // The base was compared with what a pattern can be when the configuration was checked; a
-        // pattern that could not be would let nothing through.
-        let scope = Scope::new(patterns.iter().filter_map(|pattern| pattern.parse().ok()).collect());
+        let scope = config.base.scope().clone();
         let credential = config.secret.map(|secret| Credential {
             name: config.name.clone(),
             scope: scope.clone(),
@@ -156,19 +151,18 @@ impl Upstream {
             pulse: Pulse::default(),
             stream_options,
             has_tokenizer: config.has_tokenizer,
-            base,
+            base: config.base,
         }
     }
 
     /// The URL of one of its methods, such as `chat/completions`.
     pub(crate) fn url(&self, method: &str) -> String {
-        format!("{}/{method}", self.base)
+        self.base.method(method)
     }
 
-    /// Where it counts tokens, if it does. Beside the API, not within it.
+    /// Where it counts tokens, if it does.
     pub(crate) fn tokenizer_url(&self) -> Option<String> {
-        let root = self.base.strip_suffix("/v1").unwrap_or(&self.base);
-        self.has_tokenizer.then(|| format!("{root}/tokenize"))
+        self.has_tokenizer.then(|| self.base.tokenizer())
     }
 }
 
@@ -210,7 +204,6 @@ impl Served {
 #[cfg(test)]
 mod tests {
     use sophia_domain::Prices;
-    use url::Url;
 
     use super::*;
 
@@ -225,7 +218,7 @@ mod tests {
             pulse: Pulse::default(),
             stream_options: Value::Null,
             has_tokenizer: true,
-            base: Url::parse("http://[::1]:8000/x/v1").unwrap().to_string(),
+            base: Base::parse("http://127.0.0.1:8000/v1").unwrap(),
         };
         let model = ModelConfig {
             id: "m".into(),
@@ -262,12 +255,5 @@ mod tests {
     fn embedding_is_bounded_by_bytes_and_by_the_context_of_each_text() {
         assert_eq!(served().embed_bounds(300, 1).input, 300);
         assert_eq!(served().embed_bounds(30_000, 2).input, 2000);
-    }
-
-    #[test]
-    fn the_tokenizer_stands_beside_the_api() {
-        let upstream = served().upstream;
-        assert_eq!(upstream.url("chat/completions"), "http://[::1]:8000/x/v1/chat/completions");
-        assert_eq!(upstream.tokenizer_url().as_deref(), Some("http://[::1]:8000/x/tokenize"));
     }
 }

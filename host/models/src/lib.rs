@@ -12,6 +12,7 @@
 
 mod asker;
 mod attempts;
+mod base;
 mod chat;
 mod chat_request;
 mod chunk;

@@ -53,8 +53,7 @@ impl Report {
         let written: Written<'_> = serde_json::from_str(json).ok()?;
         Some(Self {
             input: written.prompt_tokens.and_then(count),
-            // An embedding generates nothing, and its usage does not say so.
-            output: written.completion_tokens.map_or(Some(0), count),
+            output: written.completion_tokens.and_then(count),
             cached: written.prompt_tokens_details.and_then(|d| d.cached_tokens).map_or(Some(0), count),
         })
     }
@@ -78,7 +77,9 @@ impl From<Tokens> for Shown {
 
 fn believable(bounds: Bounds, seen: Tokens, report: Report) -> (Tokens, bool) {
     let (input, input_is_sound) = within(report.input, bounds.input, seen.input);
-    let (output, output_is_sound) = within(report.output, bounds.output, seen.output);
+    // An embedding generates nothing, and its usage does not say so.
+    let reported = if bounds.output == 0 { report.output.or(Some(0)) } else { report.output };
+    let (output, output_is_sound) = within(reported, bounds.output, seen.output);
     let (cached, cached_is_sound) = within(report.cached, input, 0);
     (Tokens { input, cached, output }, !(input_is_sound && output_is_sound && cached_is_sound))
 }
@@ -116,7 +117,9 @@ mod tests {
         check(r#"{"prompt_tokens":100,"completion_tokens":7,"total_tokens":107}"#, 100, 0, 7, false);
         let cached = r#"{"prompt_tokens":90,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":64}}"#;
         check(cached, 90, 64, 3, false);
-        check(r#"{"prompt_tokens":12,"total_tokens":12,"prompt_tokens_details":null}"#, 12, 0, 0, false);
+        let embedded = Report::read(r#"{"prompt_tokens":12,"total_tokens":12,"prompt_tokens_details":null}"#);
+        let bounds = Bounds { output: 0, ..BOUNDS };
+        assert_eq!(tokens(bounds, 0, embedded), (Tokens { input: 12, cached: 0, output: 0 }, false));
     }
 
     #[test]
@@ -124,6 +127,7 @@ mod tests {
         check(r#"{"prompt_tokens":90,"completion_tokens":51}"#, 90, 0, 50, true);
         check(r#"{"prompt_tokens":-1,"completion_tokens":7}"#, 95, 0, 7, true);
         check(r#"{"prompt_tokens":90,"completion_tokens":-7}"#, 90, 0, 7, true);
+        check(r#"{"prompt_tokens":90}"#, 90, 0, 7, true);
         check(r#"{"prompt_tokens":99999999999999999999999,"completion_tokens":1}"#, 100, 0, 1, true);
         check(r#"{"prompt_tokens":9e9,"completion_tokens":"many"}"#, 95, 0, 7, true);
         let cached = r#"{"prompt_tokens":9,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":10}}"#;

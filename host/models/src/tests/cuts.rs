@@ -1,16 +1,19 @@
 //! Streams that are cut, at every event and at every byte: what was delivered is paid, and
 //! nothing stays held.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde_json::json;
 
 use super::{
     worker::{Answer, End, PROMPT, Worker, chat_events, chunk},
-    world::{STREAM, World, about, exactly, read, worker},
+    world::{Policy, STREAM, World, about, exactly, read, worker},
 };
-use crate::{ModelError, StreamEvent};
+use crate::{Candidate, Decision, ModelError, RoutingRequest, StreamEvent};
 
 const TOKENS: usize = 5;
 
@@ -46,36 +49,39 @@ async fn by_the_caller_at_every_event() {
 
 #[tokio::test]
 async fn by_the_worker_at_every_byte() {
+    const TOKENS: usize = 3;
     let whole = chat_events(TOKENS).concat();
-    let ends: Vec<usize> = chat_events(TOKENS)
-        .iter()
-        .scan(0, |end, event| {
-            *end += event.len();
-            Some(*end)
-        })
-        .collect();
+    let ends = chat_events(TOKENS).into_iter().scan(0, |end, event| {
+        *end += event.len();
+        Some(*end)
+    });
+    let ends: Vec<usize> = ends.collect();
+    let current = Arc::new(Mutex::new(Vec::new()));
+    let server = Worker::streaming(current.clone(), End::Broken).await;
+    // What was cut so often is down, and asked all the same.
+    let here = |_: &RoutingRequest, _: &[Candidate]| Ok(Some(Decision::Order(vec!["here/smol".into()])));
+    let world = World::with_policy(&worker("here", &server.url(), ""), Policy(here)).await;
+    world.limit(1_000_000).await;
+    let mut bills = Vec::new();
     for n_bytes in 0..whole.len() {
-        let pieces = vec![Bytes::copy_from_slice(&whole[..n_bytes])];
-        let server = Worker::chatting(Answer::Pieces(pieces, End::Broken)).await;
-        let world = World::new(&worker("here", &server.url(), "")).await;
-        world.limit(1_000_000).await;
+        *current.lock().unwrap() = vec![Bytes::copy_from_slice(&whole[..n_bytes])];
         // The role is the first event, then the tokens, the end, what was used.
         let n_events = ends.iter().filter(|end| **end <= n_bytes).count();
         let n_tokens = n_events.saturating_sub(1).min(TOKENS);
         let opened = world.stream(STREAM).await;
         if n_tokens == 0 {
             assert!(matches!(opened, Err(ModelError::Failed { .. })), "cut at {n_bytes}");
-            assert_eq!(world.bills().await, [], "nothing was delivered");
         } else {
             let (text, end) = read(&mut opened.unwrap()).await;
             assert_eq!(text.split_whitespace().count(), n_tokens, "cut at {n_bytes}");
             assert_eq!(end.is_ok(), n_events >= TOKENS + 2, "cut at {n_bytes}: {end:?}");
             let is_reported = n_events >= TOKENS + 3;
-            let billed = if is_reported { exactly(PROMPT, 5) } else { about(PROMPT, n_tokens as u64) };
-            assert_eq!(world.bills().await, [billed], "cut at {n_bytes}");
+            bills.push(if is_reported { exactly(PROMPT, 3) } else { about(PROMPT, n_tokens as u64) });
         }
-        assert_nothing_held(&world).await;
+        assert_eq!(world.ledger.budget(&world.scope()).unwrap().held.micros(), 0, "cut at {n_bytes}");
     }
+    assert_eq!(world.bills().await, bills);
+    assert_nothing_held(&world).await;
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ async fn so_it_is_for_whole_answers() {
         ),
         (Answer::Pieces(vec![], End::Hanging), UpstreamError::TimedOut),
         (ok(json!({"error": {"message": "no memory"}})), UpstreamError::Answer("its answer has not one choice")),
-        (ok(json!([])), UpstreamError::Answer("its answer is no chat completion")),
+        (ok(json!("no")), UpstreamError::Answer("its answer is no chat completion")),
     ];
     for (answer, error) in cases {
         let (sick, well) = (Worker::chatting(answer).await, Worker::well().await);

@@ -91,6 +91,12 @@ impl Worker {
         Self::start(move |seen| (seen.path != "/tokenize").then(|| answer.clone())).await
     }
 
+    /// Streams the bytes of a chat, for each call as they are in `current`, and then as the end says.
+    pub(super) async fn streaming(current: Arc<Mutex<Vec<Bytes>>>, end: End) -> Self {
+        let answer = move || Answer::Pieces(current.lock().unwrap().clone(), end);
+        Self::start(move |seen| (seen.path != "/tokenize").then(&answer)).await
+    }
+
     pub(super) fn url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
@@ -130,7 +136,7 @@ fn respond(answer: Answer) -> Response<BoxBody<Bytes, io::Error>> {
     let frames = stream::iter(pieces).map(|piece| Ok(Frame::data(piece)));
     let body = match end {
         End::Whole => BodyExt::boxed(StreamBody::new(frames)),
-        End::Broken => BodyExt::boxed(StreamBody::new(frames.chain(stream::iter([Err(io::Error::other("told to"))])))),
+        End::Broken => BodyExt::boxed(StreamBody::new(frames.chain(stream::once(break_off())))),
         End::Hanging => BodyExt::boxed(StreamBody::new(frames.chain(stream::pending()))),
     };
     let mut response = Response::new(body);
@@ -139,6 +145,12 @@ fn respond(answer: Answer) -> Response<BoxBody<Bytes, io::Error>> {
         response.headers_mut().insert(name, value.parse().unwrap());
     }
     response
+}
+
+/// Waits until what came before is written.
+async fn break_off() -> Result<Frame<Bytes>, io::Error> {
+    tokio::task::yield_now().await;
+    Err(io::Error::other("told to"))
 }
 
 fn usual(seen: &Seen) -> Answer {
@@ -193,6 +205,6 @@ pub(super) fn usage_event(usage: Value) -> Bytes {
 }
 
 pub(super) fn chunk(choices: Value, usage: Value) -> Bytes {
-    let chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "/weights/smol", "choices": choices, "usage": usage});
+    let chunk = json!({"id": "c", "model": "/weights/smol", "choices": choices, "usage": usage});
     Bytes::from(format!("data: {chunk}\n\n"))
 }
