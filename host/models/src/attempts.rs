@@ -19,9 +19,14 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Notes a failure; an error where no other candidate would do better.
+    /// Notes a failure; an error where no other candidate would do better. A prompt that is too
+    /// long for one may fit into another.
     pub(crate) fn note(&mut self, served: &Served, failure: Failure) -> Result<(), ModelError> {
         let error = match failure {
+            Failure::Final(error @ ModelError::ContextLength { .. }) => {
+                self.last = Some(error);
+                return Ok(());
+            }
             Failure::Final(error) => return Err(error),
             Failure::Upstream(error) => error,
         };

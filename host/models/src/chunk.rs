@@ -32,7 +32,8 @@ pub(crate) struct Chunk {
     pub(crate) report: Option<Report>,
     /// Whether it holds nothing but what was used.
     pub(crate) is_usage_only: bool,
-    fields: Fields,
+    /// As it came.
+    pub(crate) fields: Fields,
 }
 
 #[derive(Deserialize)]
@@ -121,18 +122,17 @@ impl Chunk {
         let tokens = u64::from(delta.holds_anything());
         Self { text: delta.content.unwrap_or_default(), tokens, finish, report, is_usage_only, fields }
     }
+}
 
-    /// As it is passed on: under the model's own name, and with what was used only where the
-    /// caller asked for it, once and as it is billed.
-    pub(crate) fn to_json(&self, model: &str, usage: Option<&Shown>) -> Result<String, serde_json::Error> {
-        let mut fields = self.fields.clone();
-        fields.set("model", model)?;
-        match usage {
-            Some(usage) => fields.set("usage", usage)?,
-            None => drop(fields.take("usage")),
-        }
-        serde_json::to_string(&fields)
+/// An event as it is passed on: under the model's own name, and with what was used only where the
+/// caller asked for it, once and as it is billed.
+pub(crate) fn write(mut fields: Fields, model: &str, usage: Option<&Shown>) -> Result<String, serde_json::Error> {
+    fields.set("model", model)?;
+    match usage {
+        Some(usage) => fields.set("usage", usage)?,
+        None => drop(fields.take("usage")),
     }
+    serde_json::to_string(&fields)
 }
 
 impl Delta {
@@ -198,9 +198,9 @@ mod tests {
     fn passes_on_what_came_under_the_models_own_name() {
         let data = r#"{"id":"c-1","model":"/weights/x","choices":[{"delta":{"content":"\u00e9"},"logprobs":null}],"usage":null}"#;
         let expected = r#"{"id":"c-1","model":"smol","choices":[{"delta":{"content":"\u00e9"},"logprobs":null}]}"#;
-        assert_eq!(chunk(data).to_json("smol", None).unwrap(), expected);
+        assert_eq!(write(chunk(data).fields, "smol", None).unwrap(), expected);
         let usage = Shown::from(sophia_domain::Tokens { input: 3, cached: 0, output: 4 });
-        let shown = chunk(r#"{"model":"x","choices":[],"usage":{}}"#).to_json("smol", Some(&usage)).unwrap();
+        let shown = write(chunk(r#"{"model":"x","choices":[],"usage":{}}"#).fields, "smol", Some(&usage)).unwrap();
         assert_eq!(
             shown,
             r#"{"model":"smol","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}}"#

@@ -18,7 +18,7 @@ use crate::{
     attempts::Attempts,
     chat::unwritable,
     chat_request::ChatTarget,
-    chunk::{Chunk, Piece},
+    chunk::{Chunk, Piece, write},
     events::Events,
     fleet::{Naming, Served},
     models::{Ask, Inner},
@@ -108,6 +108,7 @@ impl Inner {
         match begins.unwrap_or(Err(Failure::Upstream(UpstreamError::TimedOut))) {
             Ok((events, held)) => {
                 let waited = began.elapsed();
+                call.answered();
                 served.latency.observe(Instant::now(), waited);
                 Ok(Begun { held, events, call, tab, waited })
             }
@@ -200,7 +201,7 @@ impl ChatStream {
     /// What is handed on of what came. An end after the answer's own end is one, however it comes.
     fn take(&mut self, next: Result<Option<Piece>, UpstreamError>) -> Result<Option<StreamEvent>, UpstreamError> {
         match next {
-            Ok(Some(Piece::Chunk(chunk))) => self.hand_on(&chunk),
+            Ok(Some(Piece::Chunk(chunk))) => self.hand_on(chunk),
             Ok(Some(Piece::Done)) => Ok(Some(self.end())),
             Ok(None) | Err(_) if self.finish.is_some() => Ok(Some(self.end())),
             Ok(None) => Err(UpstreamError::Answer(BROKEN_OFF)),
@@ -208,7 +209,7 @@ impl ChatStream {
         }
     }
 
-    fn hand_on(&mut self, chunk: &Chunk) -> Result<Option<StreamEvent>, UpstreamError> {
+    fn hand_on(&mut self, chunk: Chunk) -> Result<Option<StreamEvent>, UpstreamError> {
         let Some(tab) = &mut self.tab else { return Ok(None) };
         if !tab.deliver(chunk.tokens) {
             return Err(UpstreamError::Answer("it generates more than was asked for"));
@@ -223,16 +224,13 @@ impl ChatStream {
         if chunk.is_usage_only && shown.is_none() {
             return Ok(None);
         }
-        let json = chunk.to_json(&self.served.model.name, shown.as_ref());
+        let (is_usage_only, text) = (chunk.is_usage_only, chunk.text);
+        let json = write(chunk.fields, &self.served.model.name, shown.as_ref());
         let json = json.map_err(|_| UpstreamError::Answer("an event of the stream cannot be written"))?;
-        Ok(Some(match chunk.is_usage_only {
-            true => StreamEvent::Usage { json },
-            false => StreamEvent::Delta { json, text: chunk.text.clone() },
-        }))
+        Ok(Some(if is_usage_only { StreamEvent::Usage { json } } else { StreamEvent::Delta { json, text } }))
     }
 
     fn end(&mut self) -> StreamEvent {
-        self.call.answered();
         self.events.read_end();
         self.used = self.tab.take().map(Tab::settle);
         StreamEvent::Done(self.finish.unwrap_or_default())

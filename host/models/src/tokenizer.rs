@@ -32,15 +32,18 @@ struct Answer {
 /// does not or cannot now.
 pub(crate) async fn count(egress: &Egress, asker: &Asker, request: &ChatRequest, served: &Served) -> PromptTokens {
     let bound = request.prompt.tokens();
-    match ask(egress, asker, request, served).await {
+    let Some(url) = served.upstream.tokenizer_url() else { return PromptTokens::Bounded(bound) };
+    match ask(egress, asker, request, served, url).await {
         // Nothing has more tokens than bytes, whatever is said.
         Some(count) if count <= bound => PromptTokens::Counted(count),
-        _ => PromptTokens::Bounded(bound),
+        _ => {
+            tracing::warn!(candidate = served.id, "a tokenizer does not count: the prompt's bytes bound it");
+            PromptTokens::Bounded(bound)
+        }
     }
 }
 
-async fn ask(egress: &Egress, asker: &Asker, request: &ChatRequest, served: &Served) -> Option<u64> {
-    let url = served.upstream.tokenizer_url()?;
+async fn ask(egress: &Egress, asker: &Asker, request: &ChatRequest, served: &Served, url: String) -> Option<u64> {
     let body = serde_json::to_vec(&Body { model: &served.model.id, request }).ok()?;
     let post = Post { url, body, timeout: TIMEOUT, max_response: MAX_RESPONSE };
     let answer = wire::send_whole(egress, asker, served, post).await.ok()?;

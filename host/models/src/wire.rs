@@ -32,14 +32,7 @@ pub(crate) async fn send(egress: &Egress, asker: &Asker, served: &Served, post: 
         return Ok(body);
     }
     let refusal = refusal(body).await;
-    let failure = upstream_error::from_answer(head.status, &head.headers, &refusal, served.model.context_tokens);
-    tracing::warn!(
-        upstream = served.upstream.name,
-        model = served.model.name,
-        status = head.status.as_u16(),
-        "a model call was answered with an error"
-    );
-    Err(failure)
+    Err(upstream_error::from_answer(head.status, &head.headers, &refusal, served.model.context_tokens))
 }
 
 /// Sends it and gives the whole answer.
@@ -79,9 +72,9 @@ fn outbound(asker: &Asker, post: Post) -> Outbound {
 async fn refusal(mut body: InboundBody) -> Vec<u8> {
     let mut whole = Vec::new();
     while let Ok(Some(data)) = body.next_data().await {
-        whole.extend_from_slice(data.get(..MAX_REFUSAL - whole.len()).unwrap_or(&data));
-        if whole.len() >= MAX_REFUSAL {
-            whole.truncate(MAX_REFUSAL);
+        let room = MAX_REFUSAL - whole.len();
+        whole.extend(data.iter().take(room));
+        if data.len() >= room {
             break;
         }
     }

@@ -130,3 +130,13 @@ async fn after_the_first_byte_nobody_else_is_asked() {
     assert!(well.asked("/v1/chat/completions").is_empty(), "nobody sees output twice");
     assert_eq!(world.bills().await, [about(PROMPT, 1)]);
 }
+
+#[tokio::test]
+async fn a_prompt_too_long_for_one_is_put_to_another() {
+    let short = Worker::start(|seen| (seen.path == "/tokenize").then(|| ok(json!({"count": 300})))).await;
+    let long = Worker::well().await;
+    let small = worker("short", &short.url(), "").replace("4096", "200");
+    let world = World::new(&(small + &worker("long", &long.url(), ""))).await;
+    assert_eq!(world.chat(CHAT).await.unwrap().receipt.upstream, "long");
+    assert!(short.asked("/v1/chat/completions").is_empty());
+}

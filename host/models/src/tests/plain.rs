@@ -57,7 +57,7 @@ async fn impossible_usage_is_brought_within_what_was_held_and_marked() {
         let server = Worker::chatting(ok(chat("t0 t1 t2 ", usage.clone()))).await;
         let world = World::new(&worker("here", &server.url(), "")).await;
         let answer = world.chat(CHAT).await.unwrap();
-        assert_eq!(world.bills().await, [billed.clone()], "{usage}");
+        assert_eq!(world.bills().await, std::slice::from_ref(&billed), "{usage}");
         let json: Value = serde_json::from_str(&answer.json).unwrap();
         let shown = json!({"prompt_tokens": billed.input, "completion_tokens": billed.output, "total_tokens": billed.input + billed.output});
         assert_eq!(json["usage"], shown, "the caller sees what is billed");
