@@ -34,6 +34,11 @@ impl Base {
         format!("{}/tokenize", self.root)
     }
 
+    /// Whether others on the way could read what is sent.
+    pub(crate) fn is_plaintext(&self) -> bool {
+        self.root.starts_with("http://")
+    }
+
     /// `host:port`.
     pub(crate) fn address(&self) -> &str {
         &self.address

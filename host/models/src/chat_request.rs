@@ -3,6 +3,8 @@
 //! Every field is known or refused, because a field that is merely passed on could change what the
 //! answer costs: several answers, audio, a search. What is passed on stays as it was written.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 
@@ -213,9 +215,22 @@ fn check_fields(fields: &Fields) -> Result<(), ModelError> {
     if tools.is_some_and(|tools| tools.len() > MAX_TOOLS) {
         return Err(ModelError::invalid("tools", "there are more than 128 tools"));
     }
+    check_template_kwargs(fields)?;
     match fields.get("response_format") {
         Some(format) => check_response_format(format),
         None => Ok(()),
+    }
+}
+
+/// Switches of a chat template, such as `enable_thinking`. A text could be a template itself, which
+/// writes a prompt of any length (CVE-2025-61620 in vLLM).
+fn check_template_kwargs(fields: &Fields) -> Result<(), ModelError> {
+    const WHAT: &str = "an object of numbers, true and false";
+    let switches: Option<BTreeMap<String, Value>> = read(fields, "chat_template_kwargs", WHAT)?;
+    let is_switch = |value: &Value| value.is_boolean() || value.is_number();
+    match switches {
+        Some(switches) if !switches.values().all(is_switch) => Err(wrong("chat_template_kwargs", WHAT)),
+        _ => Ok(()),
     }
 }
 

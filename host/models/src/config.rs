@@ -232,6 +232,9 @@ impl RawUpstream {
         if base.is_none() {
             complain("write an http or https URL that ends in `/v1`, without user, query and fragment");
         }
+        if self.kind == UpstreamKind::Provider && base.as_ref().is_some_and(Base::is_plaintext) {
+            complain("a provider is reached by https: what is sent there crosses the internet");
+        }
         let mut seen = HashSet::new();
         let mut models = Vec::new();
         for model in self.model {
@@ -374,7 +377,7 @@ mod tests {
             ]
             [[upstream]]
             name = "a/b"
-            url = "http://a.example:1/"
+            url = "http://a.example:1/v1"
             kind = "provider"
             "#,
         )

@@ -62,6 +62,11 @@ fn names_the_field_that_is_wrong() {
         (r#","seed":1.5"#, "seed", "`seed` is a whole number of 64 bits"),
         (r#","stop":["a","b","c","d","e"]"#, "stop", "`stop` is a string, or a list of up to four"),
         (r#","stop":[7]"#, "stop", "`stop` is a string, or a list of up to four"),
+        (
+            r#","chat_template_kwargs":{"enable_thinking":false,"chat_template":"{{ x }}"}"#,
+            "chat_template_kwargs",
+            "`chat_template_kwargs` is an object of numbers, true and false",
+        ),
         (r#","modalities":["audio"]"#, "modalities", "the field `modalities` is not served here"),
         (
             r#","response_format":{"type":"xml"}"#,
