@@ -4,6 +4,8 @@
 //! bursts that the writer has not to keep up with. *sustained*: calls a second with every charge
 //! written, so the disk and the writer are in it.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "it measures or it fails, as a test does")]
+
 use std::{
     env, thread,
     time::{Duration, Instant},

@@ -185,13 +185,17 @@ impl Ledger {
 
     /// Lets no further call begin, waits for those under way to end, writes them and gives the
     /// leases back, all within a time. What is not done then is unreconciled at the next start.
+    /// Called once, at shutdown; dropping the future leaves the ledger closed and still writing.
     pub async fn drain(&self, within: Duration) -> Result<(), LedgerError> {
         let deadline = Instant::now() + within;
+        self.drain_by(deadline - GIVE_BACK_TIME.min(within / 4), deadline).await
+    }
+
+    async fn drain_by(&self, for_calls: Instant, deadline: Instant) -> Result<(), LedgerError> {
         self.0.tally.close();
         let Some(mut writer) = self.0.writer.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return self.drained();
         };
-        let for_calls = deadline - GIVE_BACK_TIME.min(within / 4);
         let _ = timeout_at(for_calls, self.0.tally.all_written()).await;
         let _ = self.0.queue.send(Message::Close);
         self.0.hurry.notify_one();

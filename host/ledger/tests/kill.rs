@@ -1,6 +1,8 @@
 //! Kills a process with SIGKILL while it spends, again and again on the same data directory, and
 //! looks at what the next one finds. Run with a directory it is the process that is killed.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that brings its own main")]
+
 use std::{
     env,
     io::{BufRead, BufReader},

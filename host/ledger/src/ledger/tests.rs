@@ -1,3 +1,5 @@
+//! The ledger against a real store: life of a hold here; budgets, crashes, crowds and random sequences beside.
+
 use std::path::Path;
 
 use sophia_domain::Tokens;
@@ -200,11 +202,26 @@ async fn a_drain_waits_for_calls_and_refuses_new_ones() {
 }
 
 #[tokio::test]
+async fn a_caller_that_leaves_while_a_lease_is_extended_holds_nothing() {
+    let home = Home::new().await;
+    home.limit(&tenant(), 1_600).await;
+    tokio::select! {
+        biased;
+        _ = home.hold(draft("k", None), 1_600) => panic!("only a slice is leased"),
+        () = std::future::ready(()) => {}
+    }
+    let home = home.restart().await;
+    assert_eq!(home.budget(&tenant()), (0, 0, 1_600));
+    assert!(home.charges().await.is_empty());
+}
+
+#[tokio::test]
 async fn a_call_that_outlives_the_drain_counts_as_spent() {
     let home = Home::new().await;
     home.limit(&tenant(), 1_000).await;
     let hold = home.hold(draft("k", None), 300).await.unwrap();
-    let drained = home.ledger.drain(Duration::from_millis(200)).await;
+    let now = Instant::now();
+    let drained = home.ledger.drain_by(now, now + LONG).await;
     assert!(matches!(drained, Err(LedgerError::Undrained { n_calls: 1 })), "{drained:?}");
     hold.settle(used(100));
     let Home { dir, ledger } = home;

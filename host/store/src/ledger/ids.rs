@@ -1,3 +1,5 @@
+//! Ids that rooms above make and the ledger only compares.
+
 use std::{fmt, sync::Arc};
 
 macro_rules! ids {

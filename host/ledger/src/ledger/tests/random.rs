@@ -4,7 +4,8 @@ use fastrand::Rng;
 
 use super::*;
 
-const N_SEQUENCES: u64 = 24;
+/// Each flushes the disk some hundred times, so that a busy machine needs seconds for it.
+const N_SEQUENCES: u64 = 12;
 const N_STEPS: usize = 100;
 
 /// What the ledger is compared with: it knows what really happened, crashes or not.
