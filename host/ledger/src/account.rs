@@ -7,8 +7,8 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use sophia_domain::{TenantId, Usd};
-use sophia_store::ledger::{BudgetRow, BudgetScope, KeyId, RunId};
+use sophia_domain::{KeyId, RunId, TenantId, Usd};
+use sophia_store::ledger::{BudgetRow, BudgetScope};
 
 use crate::book::{Book, Fit};
 

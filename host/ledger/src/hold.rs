@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use sophia_domain::{PluginName, TenantId, Usd};
+use sophia_domain::{KeyId, PluginName, RunId, TenantId, Usd};
 use sophia_store::{
     StoreError,
-    ledger::{BudgetScope, ChargeKind, KeyId, NewCharge, Outcome, RunId},
+    ledger::{BudgetScope, ChargeKind, NewCharge, Outcome},
 };
 
 use crate::{

@@ -26,7 +26,7 @@ pub use bill::{Bill, Used};
 pub use hold::{Draft, Hold, HoldError, MAX_HOLD};
 pub use ledger::{Budget, Ledger, LedgerError};
 pub use sophia_store::ledger::{
-    BudgetScope, ChargeFilter, ChargeKind, ChargeRow, Dimension, KeyId, NewCharge, Outcome, RunId, Total,
+    BudgetScope, ChargeFilter, ChargeKind, ChargeRow, Dimension, NewCharge, Outcome, Total,
 };
 pub use window::{RateExceeded, RateWindow};
 pub use windows::{RateKey, RateWindows};

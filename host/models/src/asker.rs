@@ -1,6 +1,6 @@
 use http::HeaderValue;
-use sophia_domain::{PluginName, TenantId, Usd};
-use sophia_ledger::{BudgetScope, KeyId, Ledger, RunId};
+use sophia_domain::{KeyId, PluginName, RunId, TenantId, Usd};
+use sophia_ledger::{BudgetScope, Ledger};
 
 /// Who asks a model, and who pays. One per call of a plugin or request of a caller.
 #[derive(Debug, Clone)]

@@ -5,14 +5,12 @@
 
 mod budgets;
 mod charges;
-mod ids;
 mod totals;
 
 use sophia_domain::Usd;
 
 pub use budgets::{BudgetRow, BudgetScope};
 pub use charges::{ChargeFilter, ChargeKind, ChargeRow, NewCharge, Outcome};
-pub use ids::{KeyId, RunId};
 pub use totals::{Dimension, Total};
 
 use crate::StoreError;

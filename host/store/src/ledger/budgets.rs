@@ -1,9 +1,9 @@
 use std::fmt;
 
-use sophia_domain::{TenantId, Usd};
+use sophia_domain::{KeyId, RunId, TenantId, Usd};
 use sqlx::{Sqlite, Transaction};
 
-use super::{KeyId, RunId, to_column, to_usd};
+use super::{to_column, to_usd};
 use crate::{Store, StoreError};
 
 /// Whose money a budget limits.

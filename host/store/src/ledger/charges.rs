@@ -1,8 +1,8 @@
 use jiff::Timestamp;
-use sophia_domain::{PluginName, TenantId, Tokens, Usd};
+use sophia_domain::{KeyId, PluginName, RunId, TenantId, Tokens, Usd};
 use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
 
-use super::{BudgetRow, KeyId, RunId, budgets, to_column, to_count, to_usd};
+use super::{BudgetRow, budgets, to_column, to_count, to_usd};
 use crate::{Store, StoreError};
 
 /// What kind of model call was charged.

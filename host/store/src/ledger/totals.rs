@@ -1,7 +1,7 @@
-use sophia_domain::{PluginName, TenantId, Tokens, Usd};
+use sophia_domain::{KeyId, PluginName, RunId, TenantId, Tokens, Usd};
 use sqlx::{FromRow, QueryBuilder};
 
-use super::{ChargeFilter, KeyId, RunId, to_count, to_usd};
+use super::{ChargeFilter, to_count, to_usd};
 use crate::{Store, StoreError};
 
 /// What charges can be added up by.

@@ -1,4 +1,4 @@
-//! Ids that rooms above make and the ledger only compares.
+//! Ids that the rooms above make and compare.
 
 use std::{fmt, sync::Arc};
 
