@@ -13,7 +13,7 @@ use crate::{
     rootfs,
     step::{step, summary},
     test::{self, Counts},
-    tidy,
+    tidy, worker,
 };
 
 /// Run what CI runs: all steps, or those named.
@@ -36,15 +36,16 @@ struct Step {
     run: fn(&Checkout) -> Result<()>,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step { name: "fmt", what: "every Rust file is formatted", run: fmt },
     Step { name: "tidy", what: "the rooms, the headers, what is never checked in", run: tidy },
     Step { name: "deny", what: "licences, sources, bans and, where reachable, advisories", run: deny::run },
-    Step { name: "clippy", what: "no warning in host, plugins and SDK", run: clippy },
+    Step { name: "clippy", what: "no warning in host, plugins, SDK and worker", run: clippy },
     Step { name: "docs", what: "the docs build without a warning, their examples hold", run: docs },
     Step { name: "build", what: "the release binary", run: build },
     Step { name: "guests", what: "plugins and test guests, in every language", run: guests },
     Step { name: "native", what: "the guests' own logic, natively", run: test::natively },
+    Step { name: "worker", what: "the worker, on real weights", run: worker::test },
     Step {
         name: "rootfs",
         what: "the binary in the image's root, with the machine's memory: uploads and calls",
@@ -81,6 +82,7 @@ pub(crate) fn run(checkout: &Checkout, args: &Args) -> Result<()> {
 
 fn fmt(checkout: &Checkout) -> Result<()> {
     checkout.cargo().args(["fmt", "--all", "--check"]).run()?;
+    checkout.cargo().args(["fmt", "--check", "--manifest-path", worker::MANIFEST]).run()?;
     checkout.guest_manifests()?.iter().try_for_each(|manifest| {
         checkout.cargo().args(["fmt", "--all", "--check", "--manifest-path"]).arg(manifest).run()
     })
@@ -94,7 +96,8 @@ fn clippy(checkout: &Checkout) -> Result<()> {
     const DENY_WARNINGS: [&str; 3] = ["--", "-D", "warnings"];
     let args = ["clippy", "--release", "--locked", "--workspace", "--all-targets"];
     checkout.cargo().args(args).args(DENY_WARNINGS).run()?;
-    test::native(checkout, "clippy").args(DENY_WARNINGS).run()
+    test::native(checkout, "clippy").args(DENY_WARNINGS).run()?;
+    worker::cargo(checkout, "clippy").args(DENY_WARNINGS).run()
 }
 
 fn docs(checkout: &Checkout) -> Result<()> {

@@ -16,6 +16,7 @@ mod step;
 mod test;
 mod tidy;
 mod tools;
+mod worker;
 
 use std::process::ExitCode;
 

@@ -1,10 +1,11 @@
-//! The tests: of the host and end to end with nextest, of the guests' logic natively, of the docs.
+//! The tests: of the host and end to end with nextest, of the guests' logic natively, of the docs,
+//! of the worker.
 
 use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{checkout::Checkout, command::Run as _, guests::Guests, step::step, tools};
+use crate::{checkout::Checkout, command::Run as _, guests::Guests, step::step, tools, worker};
 
 pub(crate) const EXAMPLES: &str = "Examples:
   cargo xtask test                       all of them, in at most 15 minutes
@@ -17,7 +18,7 @@ pub(crate) const SOAK_EXAMPLES: &str = "Examples:
 /// What people say to `cargo xtask test` and `cargo xtask soak`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
-    /// Only tests of the host workspace whose names hold one of these; guests' own tests are left out then.
+    /// Only tests of the host workspace whose names hold one of these; guests' and worker's own tests are left out then.
     filters: Vec<String>,
     /// Passed on to `cargo nextest run`.
     #[arg(last = true)]
@@ -41,6 +42,7 @@ pub(crate) fn run(checkout: &Checkout, args: &Args, counts: Counts) -> Result<()
     if args.filters.is_empty() {
         natively(checkout)?;
         docs(checkout)?;
+        worker::test(checkout)?;
     }
     nextest(checkout, args, counts)
 }

@@ -1,9 +1,9 @@
 use anyhow::Result;
 
-use crate::{checkout::Checkout, command::Run as _, tools};
+use crate::{checkout::Checkout, command::Run as _, tools, worker};
 
 /// The workspaces whose dependencies are shipped or run inside a guest.
-const MANIFESTS: [&str; 2] = ["Cargo.toml", "plugins/Cargo.toml"];
+const MANIFESTS: [&str; 3] = ["Cargo.toml", "plugins/Cargo.toml", worker::MANIFEST];
 
 /// Bans, licences and sources always; advisories where their database can be fetched.
 pub(super) fn run(checkout: &Checkout) -> Result<()> {
