@@ -1,4 +1,4 @@
-use sophia_domain::TenantId;
+use sophia_domain::{KeyId, TenantId};
 use sophia_store::{Store, StoreError};
 use zeroize::Zeroizing;
 
@@ -8,7 +8,7 @@ use crate::{NewKey, operator_key::KeyHash};
 #[derive(Clone)]
 pub struct Identity {
     operator: KeyHash,
-    tenant: TenantId,
+    caller: Caller,
 }
 
 /// Who sent a request. One per request.
@@ -16,6 +16,8 @@ pub struct Identity {
 pub struct Caller {
     /// Whose data and money it is about.
     pub tenant: TenantId,
+    /// The key that was sent, by its name. Money is spent under it.
+    pub key: KeyId,
     /// What the caller may do.
     pub role: Role,
 }
@@ -58,6 +60,9 @@ pub enum IdentityError {
     Store(#[from] StoreError),
 }
 
+/// The name of the operator's key.
+const OPERATOR: &str = "operator";
+
 const SETTING: &str = "identity.operator-key.sha256";
 
 impl Identity {
@@ -67,27 +72,27 @@ impl Identity {
         let tenant = TenantId::main();
         if let Some(key) = from_env.map(Zeroizing::new) {
             let operator = KeyHash::of_chosen(&key).ok_or(IdentityError::WeakKey)?;
-            return Ok((Self { operator, tenant }, None));
+            return Ok((Self::of(operator, tenant), None));
         }
         if let Some(stored) = store.setting(&tenant, SETTING).await? {
             let operator = KeyHash::from_stored(&stored).ok_or(IdentityError::Damaged)?;
-            return Ok((Self { operator, tenant }, None));
+            return Ok((Self::of(operator, tenant), None));
         }
         let key = NewKey::generate().ok_or(IdentityError::Random)?;
         let operator = KeyHash::of(key.reveal().as_bytes());
         store.put_setting_once(&tenant, SETTING, operator.as_bytes()).await?;
-        Ok((Self { operator, tenant }, Some(key)))
+        Ok((Self::of(operator, tenant), Some(key)))
+    }
+
+    fn of(operator: KeyHash, tenant: TenantId) -> Self {
+        Self { operator, caller: Caller { tenant, key: KeyId::from(OPERATOR), role: Role::Operator } }
     }
 
     /// Who sent a request with this `authorization` header. Allocates nothing.
     pub fn identify(&self, authorization: Option<&http::HeaderValue>) -> Result<Caller, Unauthorised> {
         let header = authorization.ok_or(Unauthorised::Missing)?;
         let key = bearer(header.as_bytes()).ok_or(Unauthorised::Malformed)?;
-        if self.operator.is_of(key) {
-            Ok(Caller { tenant: self.tenant.clone(), role: Role::Operator })
-        } else {
-            Err(Unauthorised::Wrong)
-        }
+        if self.operator.is_of(key) { Ok(self.caller.clone()) } else { Err(Unauthorised::Wrong) }
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Message {
 }
 
 /// What to complete.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CompletionRequest {
     /// A class; never a model.
     pub class: String,
@@ -48,7 +48,8 @@ pub struct CompletionRequest {
 }
 
 /// Why generation ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Finish {
     /// The model was done, met a stop string, or calls a tool.
     #[default]

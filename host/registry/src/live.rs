@@ -5,7 +5,7 @@
 mod rights;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Deref,
     sync::{
         Arc,
@@ -38,6 +38,8 @@ pub struct LivePlugin {
     pub limits: Limits,
     /// Who may call it.
     pub access: Access,
+    /// The classes of models that it asked for and was granted.
+    pub classes: Arc<BTreeSet<String>>,
     /// The code.
     pub program: Arc<Program>,
     connections: HashMap<ConnectionName, Arc<LiveConnection>>,

@@ -25,16 +25,20 @@ wasmtime::component::bindgen!({
             export sophia:plugin/about@0.1.0;
             export sophia:plugin/connector-calls@0.1.0;
             export sophia:plugin/routing@0.1.0;
+            export sophia:plugin/pattern-calls@0.1.0;
         }
     ",
     world: "sophia:host/everything",
     imports: {
         "sophia:plugin/http": async | trappable,
+        "sophia:plugin/models": async | trappable,
+        "sophia:plugin/agents": async | trappable,
+        "sophia:plugin/timeline": async | trappable,
         default: trappable,
     },
     exports: { default: async },
     with: {
         "sophia:plugin/http.body-stream": crate::capabilities::http::BodyStream,
-        "sophia:plugin/models.completion-stream": crate::capabilities::unavailable::CompletionStream,
+        "sophia:plugin/models.completion-stream": crate::capabilities::models::CompletionStream,
     },
 });

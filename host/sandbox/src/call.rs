@@ -1,19 +1,26 @@
 //! A call: on whose behalf, with which rights, under which limits, through which ports; and
 //! what came of it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::HeaderValue;
-use sophia_domain::{ConnectionName, Fault, Limits, PluginName, RequestId, SecretName, TenantId};
+use sophia_domain::{ConnectionName, Fault, KeyId, Limits, PluginName, RequestId, SecretName, TenantId};
 use sophia_egress::{Egress, Rights};
+use sophia_models::Models;
 use sophia_vault::{Algorithm, Vault};
 
-use crate::PluginError;
+use crate::{PluginError, RunPort};
 
 /// Everything that a guest may reach in one call. Made for each call from parts that are shared.
 pub struct Call {
     /// Whose data and money it is.
     pub tenant: TenantId,
+    /// The caller's key, under which money is spent.
+    pub key: KeyId,
     /// The plugin that is called.
     pub plugin: PluginName,
     /// The account it is called for, where it is a connector.
@@ -30,6 +37,10 @@ pub struct Call {
     pub config: Arc<BTreeMap<String, String>>,
     /// Secrets that it may use without reading.
     pub secrets: Arc<SecretNames>,
+    /// Classes of models that it may use.
+    pub classes: Arc<BTreeSet<String>>,
+    /// The run that it executes, where it is a pattern's.
+    pub run: Option<Arc<dyn RunPort>>,
 }
 
 /// Which secrets stand behind the manifest's names. One per connection.
@@ -48,6 +59,8 @@ pub struct Ports {
     pub egress: Egress,
     /// Where secrets rest.
     pub vault: Vault,
+    /// The way to every model.
+    pub models: Models,
     /// Where log lines go.
     pub log: Arc<dyn LogSink>,
 }

@@ -1,8 +1,11 @@
 //! `describe`: what a plugin offers, asked once, at upload.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use sophia_domain::{ByteSize, Fault, Limits, PluginName, RequestId, Span, TenantId};
+use sophia_domain::{ByteSize, Fault, KeyId, Limits, PluginName, RequestId, Span, TenantId};
 use sophia_egress::Rights;
 
 use crate::{Call, Description, Program, SecretNames, bindings::exports::sophia::plugin::about, program::Exports};
@@ -28,11 +31,13 @@ impl Program {
     /// The fault, where the plugin does not answer within fixed limits.
     pub async fn describe(&self, tenant: TenantId, plugin: PluginName) -> Result<Option<Description>, Fault> {
         let function = match &self.exports {
-            Exports::Connector { about, .. } | Exports::Pattern { about } | Exports::Policy { about, .. } => about,
+            Exports::Connector { about, .. } | Exports::Pattern { about, .. } | Exports::Policy { about, .. } => about,
             Exports::Proxy(_) | Exports::Service(_) => return Ok(None),
         };
         let call = Call {
             tenant,
+            // Nothing is granted that could be spent.
+            key: KeyId::from("describe"),
             plugin,
             connection: None,
             request_id: RequestId::from_bits(0),
@@ -41,6 +46,8 @@ impl Program {
             rights: Arc::new(Rights::default()),
             config: Arc::new(BTreeMap::new()),
             secrets: Arc::new(SecretNames::default()),
+            classes: Arc::new(BTreeSet::new()),
+            run: None,
         };
         let (answer, _) = self.call::<(), (about::Description,)>(call, function, ()).await;
         answer.map(|(said,)| Some(Description::from(said)))

@@ -14,6 +14,9 @@ pub(crate) enum Stop {
     /// It broke the contract.
     #[error("{0}")]
     Contract(String),
+    /// The node could not do its part.
+    #[error("{0}")]
+    Host(String),
 }
 
 /// How far a call had come.
@@ -31,6 +34,7 @@ pub(crate) fn classify(error: &Error, stage: Stage, guest: &Guest) -> Fault {
         return match stop {
             Stop::Limit(kind) => Fault::Limit(*kind),
             Stop::Contract(text) => Fault::Contract(text.clone()),
+            Stop::Host(text) => Fault::Host(text.clone()),
         };
     }
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {

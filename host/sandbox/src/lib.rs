@@ -20,6 +20,7 @@ mod inspector;
 mod link;
 mod meter;
 mod program;
+mod run;
 mod surface;
 mod ticker;
 mod values;
@@ -37,10 +38,11 @@ pub use engine::EngineKind;
 pub use inspector::{Inspector, Moment};
 pub use link::LoadError;
 pub use program::Program;
+pub use run::{Agent, AgentOutcome, AgentTool, Answer, HostCall, RunFault, RunPort, SubStep, Usage};
 pub use surface::{Hook, NotAPlugin, Surface, inspect};
 pub use values::{
-    Candidate, Decision, Description, Health, Operation, Page, PluginError, RoutingRequest, StreamDescription,
-    WebhookOutcome, WebhookRequest,
+    Candidate, Decision, Description, Health, Operation, Outcome, Page, PluginError, RoutingRequest, StreamDescription,
+    Task, WebhookOutcome, WebhookRequest,
 };
 
 use crate::{aot::Seal, engine::Engines};

@@ -10,10 +10,10 @@ use wasmtime::{
 use wasmtime_wasi_http::{p2::bindings::ProxyPre, p3::bindings::ServicePre};
 
 use crate::{
-    Call, Candidate, Decision, Done, EngineKind, Hook, LoadError, Page, PluginError, RoutingRequest, Sandbox,
-    SealedAot, Surface, WebhookOutcome, WebhookRequest,
+    Call, Candidate, Decision, Done, EngineKind, Hook, LoadError, Outcome, Page, PluginError, RoutingRequest, Sandbox,
+    SealedAot, Surface, Task, WebhookOutcome, WebhookRequest,
     bindings::{
-        exports::sophia::plugin::{connector_calls, routing},
+        exports::sophia::plugin::{connector_calls, pattern_calls, routing},
         sophia::plugin::types::Error as WitError,
     },
     engine::Engines,
@@ -35,7 +35,7 @@ pub struct Program {
 /// Where a component's functions are, found once.
 pub(crate) enum Exports {
     Connector { about: ComponentExportIndex, calls: ConnectorCalls },
-    Pattern { about: ComponentExportIndex },
+    Pattern { about: ComponentExportIndex, run: ComponentExportIndex },
     Policy { about: ComponentExportIndex, route: Option<ComponentExportIndex> },
     Proxy(ProxyPre<Guest>),
     Service(ServicePre<Guest>),
@@ -102,7 +102,9 @@ impl Exports {
                     webhook: function("connector-calls", "webhook")?,
                 },
             },
-            (World::Pattern, _) => Self::Pattern { about: function("about", "describe")? },
+            (World::Pattern, _) => {
+                Self::Pattern { about: function("about", "describe")?, run: function("pattern-calls", "run")? }
+            }
             (World::Policy, _) => Self::Policy {
                 about: function("about", "describe")?,
                 route: surface.hooks.contains(&Hook::Routing).then(|| function("routing", "route")).transpose()?,
@@ -173,6 +175,16 @@ impl Program {
             }
             Err(fault) => Done::fault(fault),
         }
+    }
+
+    /// Executes a pattern: one run. Its host calls go to the call's [`crate::RunPort`].
+    pub async fn run_pattern(&self, call: Call, task: Task) -> Done<Outcome> {
+        let Exports::Pattern { run, .. } = &self.exports else {
+            return Done::fault(Fault::Contract("the plugin is no pattern".into()));
+        };
+        let most = call.limits.response;
+        let done: Done<pattern_calls::Outcome> = self.answer(call, run, (pattern_calls::Task::from(task),)).await;
+        done.within(most, |outcome| outcome.content.len()).map(Outcome::from)
     }
 
     /// Asks a routing policy.

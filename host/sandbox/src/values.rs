@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bindings::{
-    exports::sophia::plugin::{about, connector_calls, routing},
+    exports::sophia::plugin::{about, connector_calls, pattern_calls, routing},
     sophia::plugin::types,
 };
 
@@ -84,6 +84,24 @@ pub struct WebhookOutcome {
     pub events: Vec<String>,
     /// What to answer the vendor.
     pub reply: String,
+}
+
+/// One run of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// The run's id.
+    pub run: String,
+    /// Its arguments, as JSON.
+    pub arguments: String,
+}
+
+/// What came of a run. Whether the content is JSON is the caller's to check.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The result, as JSON.
+    pub content: String,
+    /// Between 0 and 1 where the pattern has a measure; as the guest said it.
+    pub confidence: Option<f32>,
 }
 
 /// What is asked of a routing policy.
@@ -206,6 +224,23 @@ impl From<types::Error> for PluginError {
     }
 }
 
+impl From<PluginError> for types::Error {
+    fn from(error: PluginError) -> Self {
+        match error {
+            PluginError::Denied(text) => Self::Denied(text),
+            PluginError::NotFound(text) => Self::NotFound(text),
+            PluginError::Invalid(text) => Self::Invalid(text),
+            PluginError::Limited(wait) => Self::Limited(wait),
+            PluginError::Exhausted(scope) => Self::Exhausted(scope),
+            PluginError::Upstream { status, message } => Self::Upstream(types::UpstreamError { status, message }),
+            PluginError::TimedOut => Self::TimedOut,
+            PluginError::Cancelled => Self::Cancelled,
+            PluginError::Unavailable(text) => Self::Unavailable(text),
+            PluginError::Other(text) => Self::Other(text),
+        }
+    }
+}
+
 impl From<about::Description> for Description {
     fn from(said: about::Description) -> Self {
         Self {
@@ -257,6 +292,18 @@ impl From<WebhookRequest> for connector_calls::WebhookRequest {
 impl From<connector_calls::WebhookOutcome> for WebhookOutcome {
     fn from(outcome: connector_calls::WebhookOutcome) -> Self {
         Self { events: outcome.events, reply: outcome.reply }
+    }
+}
+
+impl From<Task> for pattern_calls::Task {
+    fn from(task: Task) -> Self {
+        Self { run: task.run, arguments: task.arguments }
+    }
+}
+
+impl From<pattern_calls::Outcome> for Outcome {
+    fn from(outcome: pattern_calls::Outcome) -> Self {
+        Self { content: outcome.content, confidence: outcome.confidence }
     }
 }
 

@@ -18,6 +18,7 @@ mod logs;
 mod machine;
 mod metrics;
 mod node;
+mod policy_routing;
 mod process;
 mod serve;
 mod telemetry;

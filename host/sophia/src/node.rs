@@ -3,6 +3,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use sophia_identity::Identity;
+use sophia_ledger::Ledger;
+use sophia_models::Models;
 use sophia_registry::Registry;
 use sophia_store::Store;
 use sophia_vault::Vault;
@@ -22,6 +24,10 @@ pub(crate) struct Node {
     pub(crate) identity: Identity,
     /// Secrets.
     pub(crate) vault: Vault,
+    /// Money.
+    pub(crate) ledger: Ledger,
+    /// The way to every model.
+    pub(crate) models: Models,
     /// Plugins.
     pub(crate) registry: Registry,
     /// Who may call now.

@@ -22,6 +22,9 @@ use crate::{
     telemetry,
 };
 
+/// Time for the ledger to write what ended and to give its leases back. Transactions take milliseconds.
+const LEDGER_DRAIN: Duration = Duration::from_secs(5);
+
 /// Time for tasks that were cut off to notice, and for the runtime to end.
 const AFTER_DRAIN: Duration = Duration::from_secs(1);
 
@@ -120,6 +123,9 @@ async fn serve(service: Arc<Service>, listener: TcpListener, mut signals: signal
 async fn finish(node: &Node) {
     node.tasks.wait().await;
     node.registry.drain().await;
+    if let Err(error) = node.ledger.drain(LEDGER_DRAIN).await {
+        tracing::error!(%error, "what is not written counts as spent at the next start");
+    }
 }
 
 /// Says where the node is, and the one time that the operator's key is shown.

@@ -2,7 +2,7 @@
 //! asked for and granted, and nothing else.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::AtomicUsize},
 };
 
@@ -32,6 +32,7 @@ impl Binding<'_> {
         LivePlugin {
             limits: version.manifest.limits.under(self.caps),
             access: self.access(&version),
+            classes: Arc::new(self.classes(&version)),
             connections: self.connections.iter().map(live).collect(),
             default: Arc::new(self.default(&version)),
             in_flight: Arc::new(AtomicUsize::new(0)),
@@ -51,6 +52,11 @@ impl Binding<'_> {
             Access::Public if self.grants.has(&Ask::Public) => Access::Public,
             Access::Public | Access::Key => Access::Key,
         }
+    }
+
+    fn classes(&self, version: &Version) -> BTreeSet<String> {
+        let asked = version.manifest.models.classes.iter();
+        asked.filter(|class| self.grants.has(&Ask::Models(class))).cloned().collect()
     }
 
     fn default(&self, version: &Version) -> LiveConnection {

@@ -1,7 +1,9 @@
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::json;
 use wasmtime::Result;
 
-use crate::{bindings::sophia::plugin::random::Host, fault::Stop, guest::Guest};
+use crate::{HostCall, bindings::sophia::plugin::random::Host, fault::Stop, guest::Guest};
 
 /// As `wit/random.wit` says.
 const MAX_BYTES: u32 = 65_536;
@@ -14,6 +16,7 @@ impl Host for Guest {
         }
         let mut bytes = vec![0; usize::try_from(count).unwrap_or_default()];
         SystemRandom::new().fill(&mut bytes).map_err(|_| wasmtime::Error::msg("the system gave no random bytes"))?;
+        self.note(HostCall::Random, || json!(STANDARD.encode(&bytes)));
         Ok(bytes)
     }
 }

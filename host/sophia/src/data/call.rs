@@ -19,10 +19,12 @@ use crate::{
     unauthorised::unauthorised,
 };
 
-/// Refuses a caller without the key.
-pub(super) fn authorise(exchange: &Exchange, headers: &HeaderMap) -> Result<(), ProblemDocument> {
+/// Refuses a caller without the key, and notes whose it is.
+pub(super) fn authorise(exchange: &mut Exchange, headers: &HeaderMap) -> Result<(), ProblemDocument> {
     let identified = exchange.node.identity.identify(headers.get(header::AUTHORIZATION));
-    identified.map(drop).map_err(|refused| unauthorised(&refused))
+    let caller = identified.map_err(|refused| unauthorised(&refused))?;
+    exchange.asked_by(caller);
+    Ok(())
 }
 
 /// The version of a plugin that answers, if it is of the world that the route is for.
@@ -82,6 +84,7 @@ pub(super) fn prepare(
 ) -> Call {
     Call {
         tenant: plugin.tenant.clone(),
+        key: exchange.key(),
         plugin: plugin.name.clone(),
         connection: name.cloned(),
         request_id: exchange.id(),
@@ -90,6 +93,8 @@ pub(super) fn prepare(
         rights: connection.rights.clone(),
         config: connection.config.clone(),
         secrets: connection.secrets.clone(),
+        classes: plugin.classes.clone(),
+        run: None,
     }
 }
 

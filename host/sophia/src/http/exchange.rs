@@ -9,7 +9,8 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, header};
-use sophia_domain::{ConnectionName, Fault, ProblemDocument, RequestId};
+use sophia_domain::{ConnectionName, Fault, KeyId, ProblemDocument, RequestId};
+use sophia_identity::Caller;
 use sophia_sandbox::{Ended, Spent};
 use tracing::Span;
 
@@ -22,6 +23,10 @@ use crate::{
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-sophia-overhead-us");
+
+/// What is spent by requests without a key is counted under this name: endpoints that are public,
+/// and webhooks.
+const PUBLIC: &str = "public";
 
 /// One per request.
 pub(crate) struct Exchange {
@@ -38,6 +43,7 @@ pub(crate) struct Exchange {
     began: Instant,
     /// Time that was the caller's or the guest's, not the node's.
     not_ours: Duration,
+    caller: Option<Caller>,
     plugin: Option<Arc<PluginMeter>>,
     connection: Option<ConnectionName>,
     spent: Option<Spent>,
@@ -65,6 +71,7 @@ impl Exchange {
             route,
             began: Instant::now(),
             not_ours: Duration::ZERO,
+            caller: None,
             plugin: None,
             connection: None,
             spent: None,
@@ -81,6 +88,21 @@ impl Exchange {
     /// Who asked, as the connection knows it.
     pub(crate) fn peer(&self) -> IpAddr {
         self.peer
+    }
+
+    /// Notes whose key was sent.
+    pub(crate) fn asked_by(&mut self, caller: Caller) {
+        self.caller = Some(caller);
+    }
+
+    /// Whose key was sent; none at a public route.
+    pub(crate) fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+
+    /// The key under which money is spent.
+    pub(crate) fn key(&self) -> KeyId {
+        self.caller.as_ref().map_or_else(|| KeyId::from(PUBLIC), |caller| caller.key.clone())
     }
 
     /// Notes which methods the route takes (RFC 9110, 15.5.6).

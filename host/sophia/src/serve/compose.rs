@@ -5,6 +5,8 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 use anyhow::Context;
 use sophia_egress::Egress;
 use sophia_identity::{Identity, NewKey};
+use sophia_ledger::Ledger;
+use sophia_models::{Config as ModelsConfig, Models, Parts};
 use sophia_registry::{Registry, RegistryConfig};
 use sophia_sandbox::{Ports, Sandbox, SandboxConfig};
 use sophia_store::Store;
@@ -13,7 +15,8 @@ use tokio_util::task::TaskTracker;
 
 use super::GivenKeys;
 use crate::{
-    admission::Admission, config::Config, drain::Drain, lines::LineSink, logs::PluginLogs, metrics::Metrics, node::Node,
+    admission::Admission, config::Config, drain::Drain, lines::LineSink, logs::PluginLogs, metrics::Metrics,
+    node::Node, policy_routing::PolicyRouting,
 };
 
 /// This very binary, also when its file was replaced since.
@@ -34,13 +37,18 @@ pub(super) async fn node(
     let master = MasterKey::load_or_create(data, given.master.as_deref())?;
     let vault = Vault::open(store.clone(), config.environment.as_str(), master).await?;
     let egress = Egress::new(config.egress.clone())?;
+    let ledger = Ledger::open(store.clone()).await?;
+    let routing = Arc::new(PolicyRouting::default());
+    let to_models = Egress::new(config.egress.clone())?;
+    let parts = Parts { egress: to_models, vault: &vault, ledger: ledger.clone(), policy: routing.clone() };
+    let models = Models::new(ModelsConfig::default(), parts);
     let logs = Arc::new(PluginLogs::default());
     let sandbox = Sandbox::new(SandboxConfig {
         compiler: SELF.into(),
         aot_key: vault.derive("aot"),
         max_calls: config.calls.max_concurrent,
         max_memory: config.caps.memory,
-        ports: Ports { egress, vault: vault.clone(), log: logs.clone() },
+        ports: Ports { egress, vault: vault.clone(), models: models.clone(), log: logs.clone() },
         inspector: None,
     })?;
     let uploads = RegistryConfig {
@@ -59,6 +67,8 @@ pub(super) async fn node(
         store,
         identity,
         vault,
+        ledger,
+        models,
         registry,
         logs,
         lines,

@@ -42,6 +42,15 @@ impl BudgetScope {
         }
     }
 
+    /// The word for its kind: `tenant`, `key` or `run`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Tenant(_) => "tenant",
+            Self::Key(..) => "key",
+            Self::Run(..) => "run",
+        }
+    }
+
     fn columns(&self) -> (&str, &'static str, &str) {
         match self {
             Self::Tenant(tenant) => (tenant.as_str(), "tenant", ""),
