@@ -3,13 +3,16 @@
 //! for that secret. A decoy that the guest does hold shows that the search finds what is there.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex},
 };
 
+use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use sophia_domain::{ByteSize, Limits, RequestId, Scope, SecretName, TenantId};
+use sophia_domain::{ByteSize, KeyId, Limits, RequestId, Scope, SecretName, TenantId};
 use sophia_egress::{Credential, Egress, EgressConfig, Rights};
+use sophia_ledger::Ledger;
+use sophia_models::{self as models, Asker, Models, Parts, Routing, RoutingFault};
 use sophia_sandbox::{
     Call, Done, Inspector, LogLine, LogSink, Moment, Ports, Program, Sandbox, SandboxConfig, SecretNames, inspect,
 };
@@ -74,6 +77,20 @@ impl LogSink for NoLog {
     fn line(&self, _: LogLine) {}
 }
 
+struct NoPolicy;
+
+#[async_trait]
+impl Routing for NoPolicy {
+    async fn route(
+        &self,
+        _: &Asker,
+        _: &models::RoutingRequest,
+        _: &[models::Candidate],
+    ) -> Result<Option<models::Decision>, RoutingFault> {
+        Ok(None)
+    }
+}
+
 /// A node's rooms without its listener, with an engine whose guests can be looked into.
 struct Bench {
     sandbox: Sandbox,
@@ -86,8 +103,18 @@ impl Bench {
         let data = tempfile::tempdir().unwrap();
         let store = Store::open(data.path()).await.unwrap();
         let master = MasterKey::load_or_create(data.path(), None).unwrap();
-        let vault = Vault::open(store, "development", master).await.unwrap();
-        let ports = Ports { egress: Egress::new(egress).unwrap(), vault: vault.clone(), log: Arc::new(NoLog) };
+        let vault = Vault::open(store.clone(), "development", master).await.unwrap();
+        let egress = Egress::new(egress).unwrap();
+        let models = Models::new(
+            models::Config::default(),
+            Parts {
+                egress: egress.clone(),
+                vault: &vault,
+                ledger: Ledger::open(store).await.unwrap(),
+                policy: Arc::new(NoPolicy),
+            },
+        );
+        let ports = Ports { egress, vault: vault.clone(), models, log: Arc::new(NoLog) };
         let sandbox = Sandbox::new(SandboxConfig {
             compiler: sophia_tests::sophia(),
             aot_key: vault.derive("aot"),
@@ -114,6 +141,7 @@ fn call(rights: Rights, config: &[(&str, &str)]) -> Call {
     let config: BTreeMap<String, String> = config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     Call {
         tenant: TenantId::main(),
+        key: KeyId::from("proof"),
         plugin: "hubspot".parse().unwrap(),
         connection: Some("proof".parse().unwrap()),
         request_id: RequestId::from_bits(1),
@@ -123,6 +151,8 @@ fn call(rights: Rights, config: &[(&str, &str)]) -> Call {
         rights: Arc::new(rights),
         config: Arc::new(config),
         secrets: Arc::new(SecretNames::default()),
+        classes: Arc::new(BTreeSet::new()),
+        run: None,
     }
 }
 

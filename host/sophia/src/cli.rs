@@ -53,9 +53,15 @@ struct NodeArgs {
     /// Its key; SOPHIA_OPERATOR_KEY is taken where this is not given
     #[arg(long, global = true, env = "SOPHIA_KEY", value_name = "KEY", hide_env_values = true)]
     key: Option<String>,
-    /// Print the node's answer as JSON
+    /// Print the node's answer as JSON, and an error as one line of JSON on standard error
     #[arg(long, global = true)]
     json: bool,
+}
+
+impl NodeArgs {
+    fn show(&self) -> Show {
+        if self.json { Show::Json } else { Show::Text }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,20 +93,21 @@ enum Command {
 /// Runs what was typed. Wrong usage ends here, with clap's own text and code 2.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
+    let show = cli.node.show();
     let done = match cli.command {
-        Command::Serve(args) => return exit_code(serve::main(args).map_err(Failure::from)),
+        Command::Serve(args) => return exit_code(serve::main(args).map_err(Failure::from), show),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "sophia", &mut std::io::stdout());
             Ok(())
         }
         command => run(cli.node, command),
     };
-    exit_code(done.map(|()| ExitCode::SUCCESS))
+    exit_code(done.map(|()| ExitCode::SUCCESS), show)
 }
 
 fn run(node: NodeArgs, command: Command) -> Result<(), Failure> {
+    let show = node.show();
     let key = node.key.or_else(|| std::env::var("SOPHIA_OPERATOR_KEY").ok()).filter(|key| !key.is_empty());
-    let show = if node.json { Show::Json } else { Show::Text };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let client = Client::new(node.server, key)?;
@@ -154,7 +161,8 @@ mod tests {
                       --server <URL>  The node [env: SOPHIA_SERVER] [default: http://127.0.0.1:8080]
                       --key <KEY>     Its key; SOPHIA_OPERATOR_KEY is taken where this is not given [env:
                                       SOPHIA_KEY]
-                      --json          Print the node's answer as JSON
+                      --json          Print the node's answer as JSON, and an error as one line of JSON on standard
+                                      error
                   -h, --help          Print help
                   -V, --version       Print version
 
@@ -184,7 +192,8 @@ mod tests {
                                          SOPHIA_KEY]
                       --manifest <FILE>  A manifest for a component that has none inside
                       --grant            Allow all that it asks for
-                      --json             Print the node's answer as JSON
+                      --json             Print the node's answer as JSON, and an error as one line of JSON on
+                                         standard error
                   -h, --help             Print help
             "#]],
         );

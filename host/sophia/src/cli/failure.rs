@@ -1,6 +1,9 @@
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
 use sophia_domain::ProblemDocument;
+
+use super::Show;
 
 /// How a command did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -38,25 +41,39 @@ impl From<std::io::Error> for Failure {
 }
 
 /// Says what went wrong, and turns it into the documented code.
-pub(crate) fn exit_code(done: Result<ExitCode, Failure>) -> ExitCode {
+pub(crate) fn exit_code(done: Result<ExitCode, Failure>, show: Show) -> ExitCode {
     let failure = match done {
         Ok(code) => return code,
         Err(failure) => failure,
     };
-    // Being pending is what a node does when it works as it should.
-    let word = if matches!(failure, Failure::Pending { .. }) { "pending" } else { "error" };
-    eprint!("{word}: {failure}");
-    let mut cause = std::error::Error::source(&failure);
-    while let Some(error) = cause {
-        eprint!(": {error}");
-        cause = error.source();
+    match show {
+        Show::Text => eprintln!("{}: {}", failure.word(), failure.with_causes()),
+        Show::Json => eprintln!("{}", failure.to_json()),
     }
-    eprintln!();
     match failure {
         Failure::Refused(_) | Failure::Failed(_) => ExitCode::FAILURE,
         Failure::Usage(_) => ExitCode::from(2),
         Failure::Unreachable { .. } => ExitCode::from(3),
         Failure::Pending { .. } => ExitCode::from(4),
+    }
+}
+
+impl Failure {
+    /// Being pending is what a node does when it works as it should.
+    fn word(&self) -> &'static str {
+        if matches!(self, Self::Pending { .. }) { "pending" } else { "error" }
+    }
+
+    fn with_causes(&self) -> String {
+        anyhow::Chain::new(self).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    }
+
+    /// The node's problem document where it refused; otherwise what happened here, under its word.
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Refused(document) => json!(document),
+            _ => json!({ self.word(): self.with_causes() }),
+        }
     }
 }
 
@@ -89,5 +106,15 @@ mod tests {
               build it with `sophia plugin build`
               type: /problems/not-a-component, blame: plugin"#]]
         .assert_eq(&failure.to_string());
+        assert_eq!(failure.to_json()["type"], "/problems/not-a-component");
+    }
+
+    #[test]
+    fn a_machine_reads_what_happened_with_its_causes() {
+        let failure = Failure::from(anyhow::anyhow!("no such file").context("cannot read a.wasm"));
+        assert_eq!(failure.to_json(), json!({ "error": "cannot read a.wasm: no such file" }));
+        let pending = Failure::Pending { name: "hubspot".into() };
+        let text = "hubspot is uploaded, and answers once it is granted: sophia plugin grant hubspot";
+        assert_eq!(pending.to_json(), json!({ "pending": text }));
     }
 }
