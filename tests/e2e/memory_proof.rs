@@ -7,9 +7,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sophia_domain::{ByteSize, Limits, RequestId, Scope, SecretName, TenantId};
 use sophia_egress::{Credential, Egress, EgressConfig, Rights};
+use sophia_ledger::Ledger;
+use sophia_models::{
+    Asker, Candidate, Config as ModelsConfig, Decision, Models, Parts, Routing, RoutingFault, RoutingRequest,
+};
 use sophia_sandbox::{
     Call, Done, Inspector, LogLine, LogSink, Moment, Ports, Program, Sandbox, SandboxConfig, SecretNames, inspect,
 };
@@ -74,6 +79,15 @@ impl LogSink for NoLog {
     fn line(&self, _: LogLine) {}
 }
 
+struct NoPolicy;
+
+#[async_trait]
+impl Routing for NoPolicy {
+    async fn route(&self, _: &Asker, _: &RoutingRequest, _: &[Candidate]) -> Result<Option<Decision>, RoutingFault> {
+        Ok(None)
+    }
+}
+
 /// A node's rooms without its listener, with an engine whose guests can be looked into.
 struct Bench {
     sandbox: Sandbox,
@@ -86,8 +100,12 @@ impl Bench {
         let data = tempfile::tempdir().unwrap();
         let store = Store::open(data.path()).await.unwrap();
         let master = MasterKey::load_or_create(data.path(), None).unwrap();
-        let vault = Vault::open(store, "development", master).await.unwrap();
-        let ports = Ports { egress: Egress::new(egress).unwrap(), vault: vault.clone(), log: Arc::new(NoLog) };
+        let vault = Vault::open(store.clone(), "development", master).await.unwrap();
+        let egress = Egress::new(egress).unwrap();
+        let ledger = Ledger::open(store).await.unwrap();
+        let parts = Parts { egress: egress.clone(), vault: &vault, ledger, policy: Arc::new(NoPolicy) };
+        let models = Models::new(ModelsConfig::default(), parts);
+        let ports = Ports { egress, vault: vault.clone(), models, log: Arc::new(NoLog) };
         let sandbox = Sandbox::new(SandboxConfig {
             compiler: sophia_tests::sophia(),
             aot_key: vault.derive("aot"),
@@ -114,6 +132,7 @@ fn call(rights: Rights, config: &[(&str, &str)]) -> Call {
     let config: BTreeMap<String, String> = config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     Call {
         tenant: TenantId::main(),
+        key: "proof".into(),
         plugin: "hubspot".parse().unwrap(),
         connection: Some("proof".parse().unwrap()),
         request_id: RequestId::from_bits(1),
@@ -123,6 +142,8 @@ fn call(rights: Rights, config: &[(&str, &str)]) -> Call {
         rights: Arc::new(rights),
         config: Arc::new(config),
         secrets: Arc::new(SecretNames::default()),
+        classes: Arc::default(),
+        run: None,
     }
 }
 
