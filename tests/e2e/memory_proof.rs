@@ -3,16 +3,18 @@
 //! for that secret. A decoy that the guest does hold shows that the search finds what is there.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex},
 };
 
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use sophia_domain::{ByteSize, KeyId, Limits, RequestId, Scope, SecretName, TenantId};
+use sophia_domain::{ByteSize, Limits, RequestId, Scope, SecretName, TenantId};
 use sophia_egress::{Credential, Egress, EgressConfig, Rights};
 use sophia_ledger::Ledger;
-use sophia_models::{self as models, Asker, Models, Parts, Routing, RoutingFault};
+use sophia_models::{
+    Asker, Candidate, Config as ModelsConfig, Decision, Models, Parts, Routing, RoutingFault, RoutingRequest,
+};
 use sophia_sandbox::{
     Call, Done, Inspector, LogLine, LogSink, Moment, Ports, Program, Sandbox, SandboxConfig, SecretNames, inspect,
 };
@@ -81,12 +83,7 @@ struct NoPolicy;
 
 #[async_trait]
 impl Routing for NoPolicy {
-    async fn route(
-        &self,
-        _: &Asker,
-        _: &models::RoutingRequest,
-        _: &[models::Candidate],
-    ) -> Result<Option<models::Decision>, RoutingFault> {
+    async fn route(&self, _: &Asker, _: &RoutingRequest, _: &[Candidate]) -> Result<Option<Decision>, RoutingFault> {
         Ok(None)
     }
 }
@@ -105,15 +102,9 @@ impl Bench {
         let master = MasterKey::load_or_create(data.path(), None).unwrap();
         let vault = Vault::open(store.clone(), "development", master).await.unwrap();
         let egress = Egress::new(egress).unwrap();
-        let models = Models::new(
-            models::Config::default(),
-            Parts {
-                egress: egress.clone(),
-                vault: &vault,
-                ledger: Ledger::open(store).await.unwrap(),
-                policy: Arc::new(NoPolicy),
-            },
-        );
+        let ledger = Ledger::open(store).await.unwrap();
+        let parts = Parts { egress: egress.clone(), vault: &vault, ledger, policy: Arc::new(NoPolicy) };
+        let models = Models::new(ModelsConfig::default(), parts);
         let ports = Ports { egress, vault: vault.clone(), models, log: Arc::new(NoLog) };
         let sandbox = Sandbox::new(SandboxConfig {
             compiler: sophia_tests::sophia(),
@@ -141,7 +132,7 @@ fn call(rights: Rights, config: &[(&str, &str)]) -> Call {
     let config: BTreeMap<String, String> = config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
     Call {
         tenant: TenantId::main(),
-        key: KeyId::from("proof"),
+        key: "proof".into(),
         plugin: "hubspot".parse().unwrap(),
         connection: Some("proof".parse().unwrap()),
         request_id: RequestId::from_bits(1),
@@ -151,7 +142,7 @@ fn call(rights: Rights, config: &[(&str, &str)]) -> Call {
         rights: Arc::new(rights),
         config: Arc::new(config),
         secrets: Arc::new(SecretNames::default()),
-        classes: Arc::new(BTreeSet::new()),
+        classes: Arc::default(),
         run: None,
     }
 }

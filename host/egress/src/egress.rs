@@ -63,10 +63,19 @@ impl Egress {
     /// Sends a request within its rights and gives the head of the answer, its body still to come.
     /// Dropping the future or the body ends the exchange.
     pub async fn send(&self, rights: &Rights, outbound: Outbound) -> Result<Response<InboundBody>, EgressError> {
+        self.send_quietly(rights, outbound).await.inspect_err(log_cause)
+    }
+
+    /// The same, without a line in the log where it fails: for whoever only looks whether somebody
+    /// is there.
+    pub async fn send_quietly(
+        &self,
+        rights: &Rights,
+        outbound: Outbound,
+    ) -> Result<Response<InboundBody>, EgressError> {
         let deadline = Instant::now() + outbound.timeout.min(MAX_TIMEOUT);
         let exchange = self.follow_redirects(rights, outbound, deadline);
-        let answer = timeout_at(deadline, exchange).await.unwrap_or(Err(EgressError::TimedOut));
-        answer.inspect_err(log_cause)
+        timeout_at(deadline, exchange).await.unwrap_or(Err(EgressError::TimedOut))
     }
 
     async fn follow_redirects(

@@ -9,6 +9,7 @@ pub(crate) struct Base {
     root: String,
     address: String,
     scope: Scope,
+    listing: Scope,
 }
 
 impl Base {
@@ -21,7 +22,17 @@ impl Base {
         }
         let root = url.as_str().strip_suffix("/v1")?.to_owned();
         let address = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
-        Some(Self { root, address, scope: scope(&url)? })
+        Some(Self {
+            root,
+            address,
+            scope: scope(&url, Method::POST, &["/v1/*", "/tokenize"])?,
+            listing: scope(&url, Method::GET, &["/v1/models"])?,
+        })
+    }
+
+    /// As an operator would write it.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/v1", self.root)
     }
 
     /// One of its methods, such as `chat/completions`.
@@ -48,14 +59,18 @@ impl Base {
     pub(crate) fn scope(&self) -> &Scope {
         &self.scope
     }
+
+    /// What may be sent there to learn what it serves.
+    pub(crate) fn listing(&self) -> &Scope {
+        &self.listing
+    }
 }
 
-fn scope(url: &Url) -> Option<Scope> {
+fn scope(url: &Url, method: Method, paths: &[&str]) -> Option<Scope> {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     let (host, path) = (escaped(url.host_str()?), escaped(url.path().strip_suffix("/v1")?));
-    let root = format!("{} {}://{host}{port}{path}", Method::POST, url.scheme());
-    let patterns = [format!("{root}/v1/*"), format!("{root}/tokenize")];
-    let patterns: Result<Vec<RequestPattern>, _> = patterns.iter().map(|pattern| pattern.parse()).collect();
+    let root = format!("{method} {}://{host}{port}{path}", url.scheme());
+    let patterns: Result<Vec<RequestPattern>, _> = paths.iter().map(|path| format!("{root}{path}").parse()).collect();
     patterns.ok().map(Scope::new)
 }
 

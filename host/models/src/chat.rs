@@ -1,12 +1,12 @@
 //! A chat that is answered whole.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    Asker, ChatRequest, Completion, Finish, ModelError, ModelKind, Receipt, UpstreamError,
+    Asker, ChatRequest, Completion, Finish, ModelError, ModelKind, Receipt, Trip, Unanswered, UpstreamError,
     attempts::Attempts,
     chat_request::ChatTarget,
     fields::Fields,
@@ -69,12 +69,24 @@ impl Inner {
         asker: &Asker,
         request: &ChatRequest,
         naming: Naming,
+    ) -> Result<ChatAnswer, Unanswered> {
+        let mut trip = Trip::default();
+        let answered = self.try_chat(asker, request, naming, &mut trip).await;
+        answered.map_err(|error| Unanswered { error, trip })
+    }
+
+    async fn try_chat(
+        &self,
+        asker: &Asker,
+        request: &ChatRequest,
+        naming: Naming,
+        trip: &mut Trip,
     ) -> Result<ChatAnswer, ModelError> {
         let mut attempts = Attempts::default();
-        for served in self.plan(asker, Ask::of_chat(request, naming)).await? {
-            match self.chat_once(asker, request, &served).await {
-                Ok((read, tab, waited)) => {
-                    return answer(read, tab, |used| Receipt::new(&served, used, attempts, waited));
+        for served in self.plan(asker, Ask::of_chat(request, naming), trip).await? {
+            match self.chat_once(asker, request, &served, trip).await {
+                Ok((read, tab)) => {
+                    return answer(read, tab, |used| Receipt::new(&served, used, attempts, *trip));
                 }
                 Err(failure) => attempts.note(&served, failure)?,
             }
@@ -87,17 +99,19 @@ impl Inner {
         asker: &Asker,
         request: &ChatRequest,
         served: &Served,
-    ) -> Result<(Read, Tab, Duration), Failure> {
-        let mut tab = self.open_chat_tab(asker, request, served).await?;
+        trip: &mut Trip,
+    ) -> Result<(Read, Tab), Failure> {
+        let mut tab = self.open_chat_tab(asker, request, served, trip).await?;
         let body = request.body(&ChatTarget::new(served, &tab, None)).map_err(unwritable)?;
         let call = served.upstream.pulse.begin(Instant::now());
         let began = Instant::now();
         tab.begin();
         let answer = self.fetch(asker, served, body).await;
+        trip.waited += began.elapsed();
         match answer {
             Ok(read) => {
                 call.answered();
-                Ok((read, tab, began.elapsed()))
+                Ok((read, tab))
             }
             Err(failure) => {
                 failure.tell(&call);
@@ -120,8 +134,11 @@ impl Inner {
         asker: &Asker,
         request: &ChatRequest,
         served: &Served,
+        trip: &mut Trip,
     ) -> Result<Tab, Failure> {
+        let began = Instant::now();
         let prompt = tokenizer::count(&self.egress, asker, request, served).await;
+        trip.waited += began.elapsed();
         let bounds = served.chat_bounds(prompt, request.max_output_tokens).map_err(Failure::Final)?;
         self.open_tab(asker, &request.target, served, bounds).await
     }

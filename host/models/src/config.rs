@@ -4,11 +4,11 @@
 use std::{collections::HashSet, time::Duration};
 
 use crate::{OnFault, base::Base};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use sophia_domain::{Price, Prices, SecretName, Span, Usd};
 
 /// What was written: `[models]` of the node's configuration.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawConfig {
     /// What happens when the routing policy fails.
@@ -18,7 +18,7 @@ pub struct RawConfig {
 }
 
 /// `[[models.upstream]]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawUpstream {
     /// Names it in candidates, the ledger and errors.
@@ -51,7 +51,7 @@ pub struct RawUpstream {
 }
 
 /// `[[models.upstream.model]]`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawModel {
     /// What the upstream calls it.
@@ -77,7 +77,7 @@ pub struct RawModel {
 }
 
 /// Dollars for a million tokens, as price lists write them: `{ input = "$0.15", output = "$0.60" }`.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawPrice {
     /// Of the prompt.
@@ -92,7 +92,7 @@ pub struct RawPrice {
 }
 
 /// Whose machine it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamKind {
     /// The operator's: it may have a private address, and speaks vLLM's dialect.
@@ -102,7 +102,7 @@ pub enum UpstreamKind {
 }
 
 /// What a model makes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelKind {
     /// Answers.
@@ -167,17 +167,17 @@ pub struct ConfigError {
 }
 
 /// Twice the longest prefill of a long prompt on one GPU.
-fn default_first_token() -> Span {
+pub(crate) fn default_first_token() -> Span {
     Span::millis(60_000)
 }
 
 /// A worker that decodes gives several tokens a second.
-fn default_idle() -> Span {
+pub(crate) fn default_idle() -> Span {
     Span::millis(30_000)
 }
 
 /// OpenAI's own client waits ten minutes.
-fn default_total() -> Span {
+pub(crate) fn default_total() -> Span {
     Span::millis(600_000)
 }
 

@@ -1,6 +1,6 @@
 //! Texts that become vectors.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
 
 use crate::{
-    Asker, EmbedRequest, Encoding, ModelError, ModelKind, Receipt, UpstreamError,
+    Asker, EmbedRequest, Encoding, ModelError, ModelKind, Receipt, Trip, Unanswered, UpstreamError,
     attempts::Attempts,
     chat::unwritable,
     fleet::{Naming, Served},
@@ -88,12 +88,24 @@ impl Inner {
         asker: &Asker,
         request: &EmbedRequest,
         naming: Naming,
+    ) -> Result<Embeddings, Unanswered> {
+        let mut trip = Trip::default();
+        let answered = self.try_embed(asker, request, naming, &mut trip).await;
+        answered.map_err(|error| Unanswered { error, trip })
+    }
+
+    async fn try_embed(
+        &self,
+        asker: &Asker,
+        request: &EmbedRequest,
+        naming: Naming,
+        trip: &mut Trip,
     ) -> Result<Embeddings, ModelError> {
         let mut attempts = Attempts::default();
-        for served in self.plan(asker, Ask::of_texts(request, naming)).await? {
-            match self.embed_once(asker, request, &served).await {
-                Ok((vectors, tab, waited)) => {
-                    return Ok(Embeddings { vectors, receipt: Receipt::new(&served, tab.settle(), attempts, waited) });
+        for served in self.plan(asker, Ask::of_texts(request, naming), trip).await? {
+            match self.embed_once(asker, request, &served, trip).await {
+                Ok((vectors, tab)) => {
+                    return Ok(Embeddings { vectors, receipt: Receipt::new(&served, tab.settle(), attempts, *trip) });
                 }
                 Err(failure) => attempts.note(&served, failure)?,
             }
@@ -106,20 +118,23 @@ impl Inner {
         asker: &Asker,
         request: &EmbedRequest,
         served: &Served,
-    ) -> Result<(Vec<Vec<f32>>, Tab, Duration), Failure> {
+        trip: &mut Trip,
+    ) -> Result<(Vec<Vec<f32>>, Tab), Failure> {
         let bounds = served.embed_bounds(request.prompt().tokens(), request.texts.len());
         let mut tab = self.open_tab(asker, &request.target, served, bounds).await?;
         let body = request.body(&served.model.id).map_err(unwritable)?;
         let call = served.upstream.pulse.begin(Instant::now());
         let began = Instant::now();
         tab.begin();
-        match self.fetch_vectors(asker, served, body, request.texts.len()).await {
+        let fetched = self.fetch_vectors(asker, served, body, request.texts.len()).await;
+        let waited = began.elapsed();
+        trip.waited += waited;
+        match fetched {
             Ok((vectors, report)) => {
-                let waited = began.elapsed();
                 call.answered();
                 served.latency.observe(Instant::now(), waited);
                 report.into_iter().for_each(|report| tab.report(report));
-                Ok((vectors, tab, waited))
+                Ok((vectors, tab))
             }
             Err(failure) => {
                 failure.tell(&call);

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde::Serialize;
 use sophia_domain::{Blame, Usd};
@@ -98,7 +98,7 @@ pub struct OpenAiError {
     message: String,
     kind: &'static str,
     param: Option<String>,
-    code: &'static str,
+    code: Cow<'static, str>,
 }
 
 #[derive(Serialize)]
@@ -139,11 +139,29 @@ impl ModelError {
         }
     }
 
+    /// The word for programs: `code` of the error as OpenAI's API would say it.
+    pub fn code(&self) -> &'static str {
+        self.kind().2
+    }
+
     /// As OpenAI's API would say it.
     pub fn to_openai(&self) -> OpenAiError {
+        let (status, kind, code) = self.kind();
+        OpenAiError {
+            status,
+            retry_after: self.retry_after(),
+            message: self.to_string(),
+            kind,
+            param: self.param(),
+            code: code.into(),
+        }
+    }
+
+    /// Status, type and code.
+    fn kind(&self) -> (u16, &'static str, &'static str) {
         const INVALID: &str = "invalid_request_error";
         const SERVER: &str = "server_error";
-        let (status, kind, code) = match self {
+        match self {
             Self::Invalid { .. } => (400, INVALID, "invalid_request"),
             Self::Unknown { .. } => (404, INVALID, "model_not_found"),
             Self::ContextLength { .. } => (400, INVALID, "context_length_exceeded"),
@@ -156,14 +174,6 @@ impl ModelError {
             Self::TimedOut { .. } => (504, SERVER, "upstream_timed_out"),
             Self::Failed { .. } => (502, SERVER, "upstream_failed"),
             Self::Misconfigured { .. } => (503, SERVER, "upstream_misconfigured"),
-        };
-        OpenAiError {
-            status,
-            retry_after: self.retry_after(),
-            message: self.to_string(),
-            kind,
-            param: self.param(),
-            code,
         }
     }
 
@@ -209,6 +219,27 @@ impl From<HoldError> for ModelError {
 }
 
 impl OpenAiError {
+    /// A refusal of the node's own, before a model was asked. `code` is a word for programs.
+    pub fn refusal(status: u16, code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        let kind = match status {
+            429 => "requests",
+            500.. => "server_error",
+            _ => "invalid_request_error",
+        };
+        Self { status, retry_after: None, message: message.into(), kind, param: None, code: code.into() }
+    }
+
+    /// Says when to try again.
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// The word for programs.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
     /// `{"error":{"message":…,"type":…,"param":…,"code":…}}`.
     pub fn to_json(&self) -> String {
         let Self { message, kind, param, code, .. } = self;

@@ -5,13 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use sophia_domain::TenantId;
 use sophia_egress::{Credential, Rights};
 use sophia_vault::{Injection, Vault};
 
 use crate::{
-    Candidate, ModelError, ModelKind, UpstreamKind,
+    Candidate, ModelError, ModelKind, OnFault, UpstreamKind,
     base::Base,
     config::{Config, ModelConfig, UpstreamConfig, UsageReports},
     latency::Latency,
@@ -19,9 +20,11 @@ use crate::{
     usage::Bounds,
 };
 
-/// All of it. Built once at boot.
+/// All of it. Built at boot, and again when what serves models changes.
 #[derive(Debug)]
 pub(crate) struct Fleet {
+    /// What happens with a request whose policy did not decide.
+    pub(crate) on_fault: OnFault,
     served: Vec<Arc<Served>>,
 }
 
@@ -61,6 +64,28 @@ pub struct ModelEntry {
     pub owned_by: String,
 }
 
+/// A provider or worker, as people are shown it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct UpstreamEntry {
+    /// Names it in candidates, the ledger and errors.
+    pub name: String,
+    /// Whose machine it is.
+    pub kind: UpstreamKind,
+    /// What it serves.
+    pub models: Vec<ServedEntry>,
+}
+
+/// A model of an upstream, as people are shown it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ServedEntry {
+    /// Its name here.
+    pub name: String,
+    /// What it makes.
+    pub kind: ModelKind,
+    /// The classes that it belongs to.
+    pub classes: Vec<String>,
+}
+
 /// What a request may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Naming {
@@ -93,7 +118,7 @@ impl Fleet {
                 served.push(Arc::new(Served { id, model, upstream: upstream.clone(), latency: Latency::default() }));
             }
         }
-        Self { served }
+        Self { on_fault: config.on_fault, served }
     }
 
     /// What could answer, in the order of the configuration.
@@ -124,6 +149,22 @@ impl Fleet {
             }
         }
         entries
+    }
+
+    /// Upstreams with what they serve, in the order of the configuration. One that serves nothing
+    /// is not among them.
+    pub(crate) fn upstreams(&self) -> Vec<UpstreamEntry> {
+        let mut upstreams: Vec<UpstreamEntry> = Vec::new();
+        for served in &self.served {
+            let Upstream { name, kind, .. } = &*served.upstream;
+            let ModelConfig { name: model, kind: makes, classes, .. } = &served.model;
+            let entry = ServedEntry { name: model.clone(), kind: *makes, classes: classes.clone() };
+            match upstreams.last_mut().filter(|last| last.name == *name) {
+                Some(last) => last.models.push(entry),
+                None => upstreams.push(UpstreamEntry { name: name.clone(), kind: *kind, models: vec![entry] }),
+            }
+        }
+        upstreams
     }
 }
 

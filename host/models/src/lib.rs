@@ -35,9 +35,11 @@ mod sse;
 mod stream;
 mod tab;
 mod tokenizer;
+mod trip;
 mod upstream_error;
 mod usage;
 mod wire;
+mod worker;
 
 pub use asker::Asker;
 pub use attempts::Attempt;
@@ -51,12 +53,14 @@ pub use config::{
 pub use embed::Embeddings;
 pub use embed_request::{EmbedRequest, Encoding};
 pub use error::{ModelError, OpenAiError};
-pub use fleet::ModelEntry;
+pub use fleet::{ModelEntry, ServedEntry, UpstreamEntry};
 pub use models::{Models, Parts, Receipt};
 pub use pulse::Health;
 pub use routing::{Candidate, Decision, OnFault, Routing, RoutingFault, RoutingRequest};
 pub use stream::{ChatStream, StreamEvent};
+pub use trip::{Trip, Unanswered};
 pub use upstream_error::UpstreamError;
+pub use worker::{NoWorker, WorkerUrl};
 
 #[cfg(test)]
 mod tests;

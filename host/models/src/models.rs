@@ -1,9 +1,6 @@
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Instant};
 
+use arc_swap::ArcSwap;
 use futures::StreamExt;
 use sophia_egress::Egress;
 use sophia_ledger::{ChargeKind, Draft, Ledger, Used};
@@ -11,22 +8,25 @@ use sophia_vault::Vault;
 
 use crate::{
     Asker, Attempt, ChatAnswer, ChatRequest, ChatStream, Completion, CompletionRequest, CompletionStream, Config,
-    EmbedRequest, Embeddings, ModelEntry, ModelError, ModelKind, OnFault, Routing, RoutingRequest,
+    EmbedRequest, Embeddings, ModelEntry, ModelError, ModelKind, NoWorker, Routing, RoutingRequest, Trip, Unanswered,
+    UpstreamEntry, WorkerUrl,
     attempts::Attempts,
     fleet::{Fleet, Naming, Served},
     routing::{self, Unroutable},
     tab::Tab,
     upstream_error::Failure,
     usage::Bounds,
+    worker,
 };
 
-/// The way to every model. Built once at boot, or when what serves models changes; cheap to clone.
+/// The way to every model. Built once at boot; cheap to clone, the clones share it.
 #[derive(Clone)]
 pub struct Models(Arc<Inner>);
 
 pub(crate) struct Inner {
-    fleet: Fleet,
-    on_fault: OnFault,
+    /// Replaced when what serves models changes; a request ends with what it began with.
+    fleet: ArcSwap<Fleet>,
+    vault: Vault,
     pub(crate) egress: Egress,
     ledger: Ledger,
     policy: Arc<dyn Routing>,
@@ -56,9 +56,8 @@ pub struct Receipt {
     pub used: Used,
     /// The candidates that were tried before, in order.
     pub attempts: Vec<Attempt>,
-    /// How long the upstream took: until the first event of a stream, or the whole answer. The
-    /// rest of the time was this node's.
-    pub waited: Duration,
+    /// Where the time went. The rest of it was this node's.
+    pub trip: Trip,
 }
 
 /// What a request is to the policy.
@@ -80,30 +79,48 @@ const MAX_AT_ONCE: usize = 8;
 impl Models {
     /// Opens no connection yet.
     pub fn new(config: Config, parts: Parts<'_>) -> Self {
-        let on_fault = config.on_fault;
-        let fleet = Fleet::new(config, parts.vault);
-        Self(Arc::new(Inner { fleet, on_fault, egress: parts.egress, ledger: parts.ledger, policy: parts.policy }))
+        let Parts { egress, vault, ledger, policy } = parts;
+        let fleet = ArcSwap::from_pointee(Fleet::new(config, vault));
+        Self(Arc::new(Inner { fleet, vault: vault.clone(), egress, ledger, policy }))
+    }
+
+    /// Serves what another configuration says from now on. What is known of the health of
+    /// upstreams begins anew; requests under way end where they began.
+    pub fn replace(&self, config: Config) {
+        self.0.fleet.store(Arc::new(Fleet::new(config, &self.0.vault)));
+    }
+
+    /// Asks whether a `sophia-worker` is there, and gives the configuration that serves what it
+    /// has. Takes two seconds at most.
+    pub async fn look_for_worker(&self, url: &WorkerUrl) -> Result<Config, NoWorker> {
+        let found = worker::look(&self.0.egress, url).await?;
+        Ok(Config { on_fault: self.0.fleet.load().on_fault, ..found })
     }
 
     /// What can be asked for: classes, then models, each once.
     pub fn list(&self) -> Vec<ModelEntry> {
-        self.0.fleet.entries()
+        self.0.fleet.load().entries()
+    }
+
+    /// Who serves, and what; in the order of the configuration.
+    pub fn upstreams(&self) -> Vec<UpstreamEntry> {
+        self.0.fleet.load().upstreams()
     }
 
     /// Answers a chat whole. Dropping the future gives it up, and bills its prompt.
-    pub async fn chat(&self, asker: &Asker, request: &ChatRequest) -> Result<ChatAnswer, ModelError> {
+    pub async fn chat(&self, asker: &Asker, request: &ChatRequest) -> Result<ChatAnswer, Unanswered> {
         self.0.chat(asker, request, Naming::ClassOrModel).await
     }
 
     /// Answers a chat in pieces. The future is done once the first piece of the answer is there;
     /// until then another candidate is tried where one fails. Dropping the future or the stream
     /// gives the answer up, and bills the prompt and what was delivered.
-    pub async fn chat_stream(&self, asker: &Asker, request: &ChatRequest) -> Result<ChatStream, ModelError> {
+    pub async fn chat_stream(&self, asker: &Asker, request: &ChatRequest) -> Result<ChatStream, Unanswered> {
         self.0.chat_stream(asker, request, Naming::ClassOrModel).await
     }
 
     /// Embeds texts with one model. Dropping the future gives it up, and bills the texts.
-    pub async fn embed(&self, asker: &Asker, request: &EmbedRequest) -> Result<Embeddings, ModelError> {
+    pub async fn embed(&self, asker: &Asker, request: &EmbedRequest) -> Result<Embeddings, Unanswered> {
         self.0.embed(asker, request, Naming::ClassOrModel).await
     }
 
@@ -141,14 +158,20 @@ impl Models {
         texts: Vec<String>,
     ) -> Result<Embeddings, ModelError> {
         let request = EmbedRequest::of_texts(class, texts)?;
-        self.0.embed(asker, &request, Naming::Class).await
+        Ok(self.0.embed(asker, &request, Naming::Class).await?)
     }
 }
 
 impl Inner {
     /// The candidates to try, in order.
-    pub(crate) async fn plan(&self, asker: &Asker, ask: Ask<'_>) -> Result<Vec<Arc<Served>>, ModelError> {
-        let found = self.fleet.find(ask.target, ask.naming, ask.kind)?;
+    pub(crate) async fn plan(
+        &self,
+        asker: &Asker,
+        ask: Ask<'_>,
+        trip: &mut Trip,
+    ) -> Result<Vec<Arc<Served>>, ModelError> {
+        let fleet = self.fleet.load_full();
+        let found = fleet.find(ask.target, ask.naming, ask.kind)?;
         let now = Instant::now();
         let candidates: Vec<_> = found.iter().map(|served| served.candidate(now)).collect();
         let longest = found.iter().map(|served| served.model.max_output_tokens).max().unwrap_or_default();
@@ -162,8 +185,10 @@ impl Inner {
             is_streamed: ask.is_streamed,
             budget: asker.left(&self.ledger),
         };
+        let asked = Instant::now();
         let decided = self.policy.route(asker, &request, &candidates).await;
-        let order = routing::order(decided, self.on_fault, &candidates)?;
+        trip.policy = (decided != Ok(None)).then(|| asked.elapsed());
+        let order = routing::order(decided, fleet.on_fault, &candidates)?;
         Ok(order.into_iter().filter_map(|place| found.get(place).cloned()).collect())
     }
 
@@ -192,13 +217,13 @@ impl Inner {
 }
 
 impl Receipt {
-    pub(crate) fn new(served: &Served, used: Used, attempts: Attempts, waited: Duration) -> Self {
+    pub(crate) fn new(served: &Served, used: Used, attempts: Attempts, trip: Trip) -> Self {
         Self {
             model: served.model.name.clone(),
             upstream: served.upstream.name.clone(),
             used,
             attempts: attempts.into_failed(),
-            waited,
+            trip,
         }
     }
 }
@@ -215,6 +240,6 @@ impl From<Unroutable> for ModelError {
 
 impl fmt::Debug for Models {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Models").field("fleet", &self.0.fleet).finish_non_exhaustive()
+        f.debug_struct("Models").field("fleet", &self.0.fleet.load()).finish_non_exhaustive()
     }
 }

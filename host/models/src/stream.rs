@@ -4,17 +4,13 @@
 //! another candidate can still be tried, and nobody sees output twice. From then on every event
 //! is billed as it is handed on, so that whoever stops listening has paid for what was heard.
 
-use std::{
-    collections::VecDeque,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use sophia_ledger::Used;
 use tokio::time::timeout;
 
 use crate::{
-    Asker, Attempt, ChatRequest, Finish, ModelError, UpstreamError,
+    Asker, Attempt, ChatRequest, Finish, ModelError, Trip, Unanswered, UpstreamError,
     attempts::Attempts,
     chat::unwritable,
     chat_request::ChatTarget,
@@ -34,7 +30,7 @@ use crate::{
 pub struct ChatStream {
     served: Arc<Served>,
     attempts: Vec<Attempt>,
-    waited: Duration,
+    trip: Trip,
     wants_usage: bool,
     /// Events that were read before it was known that the stream has begun.
     held: VecDeque<Piece>,
@@ -72,7 +68,7 @@ struct Begun {
     events: Events,
     call: InFlight,
     tab: Tab,
-    waited: Duration,
+    trip: Trip,
 }
 
 /// Of a whole stream, with the JSON around each token.
@@ -87,10 +83,22 @@ impl Inner {
         asker: &Asker,
         request: &ChatRequest,
         naming: Naming,
+    ) -> Result<ChatStream, Unanswered> {
+        let mut trip = Trip::default();
+        let begun = self.try_stream(asker, request, naming, &mut trip).await;
+        begun.map_err(|error| Unanswered { error, trip })
+    }
+
+    async fn try_stream(
+        &self,
+        asker: &Asker,
+        request: &ChatRequest,
+        naming: Naming,
+        trip: &mut Trip,
     ) -> Result<ChatStream, ModelError> {
         let mut attempts = Attempts::default();
-        for served in self.plan(asker, Ask::of_chat(request, naming)).await? {
-            match self.stream_once(asker, request, &served).await {
+        for served in self.plan(asker, Ask::of_chat(request, naming), trip).await? {
+            match self.stream_once(asker, request, &served, trip).await {
                 Ok(begun) => return Ok(ChatStream::new(begun, served, attempts, request.wants_usage)),
                 Err(failure) => attempts.note(&served, failure)?,
             }
@@ -98,19 +106,26 @@ impl Inner {
         Err(attempts.give_up())
     }
 
-    async fn stream_once(&self, asker: &Asker, request: &ChatRequest, served: &Served) -> Result<Begun, Failure> {
-        let mut tab = self.open_chat_tab(asker, request, served).await?;
+    async fn stream_once(
+        &self,
+        asker: &Asker,
+        request: &ChatRequest,
+        served: &Served,
+        trip: &mut Trip,
+    ) -> Result<Begun, Failure> {
+        let mut tab = self.open_chat_tab(asker, request, served, trip).await?;
         let target = ChatTarget::new(served, &tab, Some(&served.upstream.stream_options));
         let body = request.body(&target).map_err(unwritable)?;
         let call = served.upstream.pulse.begin(Instant::now());
         let began = Instant::now();
         let begins = timeout(served.upstream.first_token, self.begin_stream(asker, served, body, &mut tab)).await;
+        let waited = began.elapsed();
+        trip.waited += waited;
         match begins.unwrap_or(Err(Failure::Upstream(UpstreamError::TimedOut))) {
             Ok((events, held)) => {
-                let waited = began.elapsed();
                 call.answered();
                 served.latency.observe(Instant::now(), waited);
-                Ok(Begun { held, events, call, tab, waited })
+                Ok(Begun { held, events, call, tab, trip: *trip })
             }
             Err(failure) => {
                 failure.tell(&call);
@@ -151,9 +166,9 @@ const BROKEN_OFF: &str = "its stream broke off";
 
 impl ChatStream {
     fn new(begun: Begun, served: Arc<Served>, attempts: Attempts, wants_usage: bool) -> Self {
-        let Begun { held, events, call, tab, waited } = begun;
+        let Begun { held, events, call, tab, trip } = begun;
         let (tab, attempts) = (Some(tab), attempts.into_failed());
-        Self { served, attempts, waited, wants_usage, held, events, call, tab, used: None, finish: None }
+        Self { served, attempts, trip, wants_usage, held, events, call, tab, used: None, finish: None }
     }
 
     /// The model that answers.
@@ -171,9 +186,9 @@ impl ChatStream {
         &self.attempts
     }
 
-    /// How long the upstream took to its first token.
-    pub fn waited(&self) -> Duration {
-        self.waited
+    /// Where the time went until it began.
+    pub fn trip(&self) -> Trip {
+        self.trip
     }
 
     /// What is billed: what was delivered so far, or after the end what was settled.

@@ -6,7 +6,7 @@
 use std::{io::Write, net::IpAddr, time::Duration};
 
 use http::Method;
-use sophia_domain::RequestId;
+use sophia_domain::{RequestId, Tokens, Usd};
 
 use crate::{config::LogFormat, timestamp};
 
@@ -32,6 +32,10 @@ pub(crate) struct AccessLine<'a> {
     pub(crate) overhead: Duration,
     /// What the guest computed, where one was called.
     pub(crate) cpu: Option<Duration>,
+    /// The model that answered.
+    pub(crate) model: Option<ModelPart<'a>>,
+    /// What the policy took to decide, where one was asked.
+    pub(crate) policy: Option<Duration>,
     /// Bytes of the answer's body.
     pub(crate) sent: u64,
     /// The plugin that was called.
@@ -42,6 +46,33 @@ pub(crate) struct AccessLine<'a> {
     pub(crate) failure: Option<&'static str>,
     /// Names the request.
     pub(crate) id: RequestId,
+}
+
+/// What a line says of a model that answered.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelPart<'a> {
+    /// Its name.
+    pub(crate) model: &'a str,
+    /// The provider or worker.
+    pub(crate) upstream: &'a str,
+    /// What is billed.
+    pub(crate) tokens: Tokens,
+    /// What that costs.
+    pub(crate) cost: Usd,
+}
+
+impl ModelPart<'_> {
+    fn texts(&self) -> [(&'static str, &str); 2] {
+        [("model", self.model), ("upstream", self.upstream)]
+    }
+
+    fn numbers(&self) -> [(&'static str, u64); 3] {
+        [
+            ("input_tokens", self.tokens.input),
+            ("output_tokens", self.tokens.output),
+            ("cost_micro_usd", self.cost.micros()),
+        ]
+    }
 }
 
 impl AccessLine<'_> {
@@ -63,12 +94,25 @@ impl AccessLine<'_> {
         write_number(out, u64::from(self.status));
         out.extend_from_slice(b" route=");
         out.extend_from_slice(self.route.as_bytes());
-        for (key, time) in
-            [(" wall_us=", Some(self.wall)), (" overhead_us=", Some(self.overhead)), (" cpu_us=", self.cpu)]
-        {
+        for (key, time) in [
+            (" wall_us=", Some(self.wall)),
+            (" overhead_us=", Some(self.overhead)),
+            (" cpu_us=", self.cpu),
+            (" policy_us=", self.policy),
+        ] {
             let Some(time) = time else { continue };
             out.extend_from_slice(key.as_bytes());
             write_number(out, micros(time));
+        }
+        if let Some(model) = &self.model {
+            for (key, text) in model.texts() {
+                write_key(out, b" ", key, b"=");
+                write_escaped(out, text);
+            }
+            for (key, number) in model.numbers() {
+                write_key(out, b" ", key, b"=");
+                write_number(out, number);
+            }
         }
         out.extend_from_slice(b" sent=");
         write_number(out, self.sent);
@@ -99,10 +143,22 @@ impl AccessLine<'_> {
             (r#","wall_us":"#, Some(self.wall)),
             (r#","overhead_us":"#, Some(self.overhead)),
             (r#","cpu_us":"#, self.cpu),
+            (r#","policy_us":"#, self.policy),
         ] {
             let Some(time) = time else { continue };
             out.extend_from_slice(key.as_bytes());
             write_number(out, micros(time));
+        }
+        if let Some(model) = &self.model {
+            for (key, text) in model.texts() {
+                write_key(out, b",\"", key, b"\":\"");
+                write_escaped(out, text);
+                out.push(b'"');
+            }
+            for (key, number) in model.numbers() {
+                write_key(out, b",\"", key, b"\":");
+                write_number(out, number);
+            }
         }
         out.extend_from_slice(br#","sent":"#);
         write_number(out, self.sent);
@@ -138,6 +194,12 @@ pub(crate) fn hex(id: RequestId) -> [u8; 32] {
 /// Microseconds; the most that fit where there are more.
 pub(crate) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn write_key(out: &mut Vec<u8>, before: &[u8], key: &str, after: &[u8]) {
+    out.extend_from_slice(before);
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(after);
 }
 
 fn write_number(out: &mut Vec<u8>, number: u64) {
@@ -177,6 +239,13 @@ mod tests {
             wall: Duration::from_micros(1_234),
             overhead: Duration::from_micros(12),
             cpu: Some(Duration::from_micros(900)),
+            model: Some(ModelPart {
+                model: "smol",
+                upstream: "here",
+                tokens: Tokens { input: 11, cached: 0, output: 3 },
+                cost: Usd::dollars(1),
+            }),
+            policy: Some(Duration::from_micros(14)),
             sent: 77,
             plugin: Some("echo"),
             connection: Some("main"),

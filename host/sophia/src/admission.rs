@@ -1,5 +1,5 @@
-//! Who may begin a call now: so many on the node, so many of one plugin. The first cut; shares
-//! of tenants and queues come with them.
+//! Who may begin a call or a request of a model now: so many on the node, so many of one plugin.
+//! The first cut; shares of tenants and queues come with them.
 //!
 //! What does not fit is refused at once, with the time to come back: a queue in front of a full
 //! node only makes every answer late.
@@ -18,6 +18,8 @@ use crate::{config::Calls, metrics::PluginMeter};
 pub(crate) struct Admission {
     running: AtomicU32,
     bounds: Calls,
+    model_requests: AtomicU32,
+    max_model_requests: u32,
 }
 
 /// A place among the running calls, given back when dropped. Holds the version that is called.
@@ -25,6 +27,22 @@ pub(crate) struct Permit {
     admission: Arc<Admission>,
     plugin: Arc<PluginMeter>,
     _version: InFlight,
+}
+
+/// A place among the callers' requests of models, given back when dropped.
+pub(crate) struct ModelPermit(Arc<Admission>);
+
+/// A call of a plugin that is counted and needs no place of the node's: a policy's, which is part
+/// of a request that has one.
+pub(crate) struct Counted {
+    plugin: Arc<PluginMeter>,
+    _version: InFlight,
+}
+
+/// Counts such a call until dropped.
+pub(crate) fn count(plugin: &Arc<PluginMeter>, version: InFlight) -> Counted {
+    plugin.running().fetch_add(1, Ordering::Relaxed);
+    Counted { plugin: plugin.clone(), _version: version }
 }
 
 /// Which bound was met.
@@ -40,8 +58,8 @@ pub(crate) enum Full {
 
 impl Admission {
     /// With nothing running.
-    pub(crate) fn new(bounds: Calls) -> Self {
-        Self { running: AtomicU32::new(0), bounds }
+    pub(crate) fn new(bounds: Calls, max_model_requests: u32) -> Self {
+        Self { running: AtomicU32::new(0), bounds, model_requests: AtomicU32::new(0), max_model_requests }
     }
 
     /// Takes a place for a call of a plugin.
@@ -54,6 +72,16 @@ impl Admission {
             return Err(Full::Node);
         }
         Ok(Permit { admission: self.clone(), plugin: plugin.clone(), _version: version })
+    }
+
+    /// Takes a place for a caller's request of a model; none where all are taken.
+    pub(crate) fn admit_model_request(self: &Arc<Self>) -> Option<ModelPermit> {
+        take(&self.model_requests, self.max_model_requests).then(|| ModelPermit(self.clone()))
+    }
+
+    /// Requests of models that are under way.
+    pub(crate) fn n_model_requests(&self) -> u32 {
+        self.model_requests.load(Ordering::Relaxed)
     }
 
     /// Calls that run now.
@@ -71,6 +99,18 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.plugin.running().fetch_sub(1, Ordering::Relaxed);
         self.admission.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for ModelPermit {
+    fn drop(&mut self) {
+        self.0.model_requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.plugin.running().fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod check;
 mod checked;
+mod models;
 mod raw;
 
 pub(crate) use checked::{Calls, Config, Environment, LogFormat, TelemetryConfig};

@@ -1,4 +1,4 @@
-//! The routes that call plugins.
+//! The routes that call plugins and models.
 //!
 //! ```text
 //! POST /v1/connectors/{name}/{connection}/check
@@ -6,6 +6,7 @@
 //! POST /v1/connectors/{name}/{connection}/actions/{action}
 //! ANY  /v1/connectors/{name}/{connection}/webhook            without a key
 //! POST /v1/policies/{name}/ask
+//! POST /v1/chat/completions     POST /v1/embeddings     GET /v1/models     GET /v1/models/{id}
 //! ANY  /x/{plugin}/…                                         without a key where granted
 //! ```
 //!
@@ -15,6 +16,7 @@
 mod call;
 mod connector;
 mod endpoint;
+mod models;
 mod policy;
 mod target;
 mod webhook;

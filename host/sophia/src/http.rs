@@ -9,6 +9,8 @@ pub(crate) mod caller_body;
 pub(crate) mod connection;
 pub(crate) mod exchange;
 pub(crate) mod listener;
+pub(crate) mod model_stream;
+pub(crate) mod openai;
 pub(crate) mod problem;
 pub(crate) mod service;
 pub(crate) mod trace;

@@ -5,17 +5,19 @@
 //! bounded: routes and outcomes are fixed lists, plugins are those that exist.
 
 mod histogram;
+mod model;
 mod page;
 mod plugin;
 mod route;
 
 pub(crate) use histogram::Histogram;
+pub(crate) use model::{CANCELLED, ModelMeter};
 pub(crate) use page::{Gauges, page};
 pub(crate) use plugin::PluginMeter;
 pub(crate) use route::Route;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -57,8 +59,14 @@ pub(crate) struct Metrics {
     pub(crate) refused: Counter,
     /// Webhook events that a plugin accepted.
     pub(crate) webhook_events: Counter,
+    /// What policies took to decide, within requests of models.
+    pub(crate) policy: Histogram,
     plugins: ArcSwap<HashMap<PluginName, Arc<PluginMeter>>>,
+    models: ArcSwap<Models>,
 }
+
+/// By the model's name, then its upstream's: both stand in the configuration, or come from a worker.
+type Models = BTreeMap<String, BTreeMap<String, Arc<ModelMeter>>>;
 
 /// What is counted of a route.
 #[derive(Debug, Default)]
@@ -90,6 +98,22 @@ impl Metrics {
             plugins
         });
         self.plugins.load().get(name).cloned().unwrap_or(new)
+    }
+
+    /// The meter of a model of an upstream; made at its first answer.
+    pub(crate) fn model(&self, model: &str, upstream: &str) -> Arc<ModelMeter> {
+        let find = |models: &Models| models.get(model).and_then(|upstreams| upstreams.get(upstream)).cloned();
+        if let Some(meter) = find(&self.models.load()) {
+            return meter;
+        }
+        let new = Arc::new(ModelMeter::new(model, upstream));
+        self.models.rcu(|models| {
+            let mut models = Models::clone(models);
+            let upstreams = models.entry(model.to_owned()).or_default();
+            upstreams.entry(upstream.to_owned()).or_insert_with(|| new.clone());
+            models
+        });
+        find(&self.models.load()).unwrap_or(new)
     }
 
     /// Forgets plugins that are gone, so that names do not pile up.

@@ -5,6 +5,7 @@
 
 mod compose;
 mod signals;
+mod worker;
 
 use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -43,6 +44,9 @@ pub(crate) struct ServeArgs {
     /// development, staging or production [default: development]
     #[arg(long, env = "SOPHIA_ENVIRONMENT", hide_env_values = true, value_name = "NAME")]
     environment: Option<String>,
+    /// Where a worker is looked for in development, or `off` [default: http://127.0.0.1:8081]
+    #[arg(long, env = "SOPHIA_WORKER_URL", hide_env_values = true, value_name = "URL")]
+    worker_url: Option<String>,
     /// Base URL of an OTLP collector
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true, value_name = "URL")]
     otlp_endpoint: Option<String>,
@@ -99,12 +103,13 @@ async fn run(config: Config, given: GivenKeys) -> anyhow::Result<ExitCode> {
 async fn serve(service: Arc<Service>, listener: TcpListener, mut signals: signals::Signals) -> ExitCode {
     let node = service.node.clone();
     let accepting = tokio::spawn(listener::run(listener, service));
+    let looking = tokio::spawn(worker::look_out(node.clone()));
     let signal = signals.next().await;
     let within = node.config.http.drain;
     tracing::info!(signal, running = node.admission.n_running(), ?within, "draining");
     node.drain.begin();
-    // Ends at once: accepting watches the drain. An error would be its panic, already printed.
-    let _ = accepting.await;
+    // They end at once: both watch the drain. An error would be a panic, already printed.
+    let _ = tokio::join!(accepting, looking);
     node.tasks.close();
     tokio::select! {
         () = finish(&node) => tracing::info!("drained"),
@@ -145,6 +150,7 @@ impl ServeArgs {
         raw.listen = self.listen.or(raw.listen);
         raw.data = self.data.or(raw.data);
         raw.environment = self.environment.or(raw.environment);
+        raw.models.worker_url = self.worker_url.or(raw.models.worker_url);
         raw.telemetry.otlp_endpoint = self.otlp_endpoint.or(raw.telemetry.otlp_endpoint);
         raw.telemetry.log_format = self.log_format.or(raw.telemetry.log_format);
         raw.telemetry.log = self.log.or(raw.telemetry.log);

@@ -7,7 +7,7 @@ use super::{
 use crate::{EmbedRequest, Embeddings, Encoding, ModelError};
 
 async fn embed(world: &World, request: &str) -> Result<Embeddings, ModelError> {
-    world.models.embed(&world.asker, &EmbedRequest::parse(request.as_bytes())?).await
+    Ok(world.models.embed(&world.asker, &EmbedRequest::parse(request.as_bytes())?).await?)
 }
 
 #[tokio::test]

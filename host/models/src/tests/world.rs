@@ -81,11 +81,11 @@ impl World {
     }
 
     pub(super) async fn chat(&self, request: &str) -> Result<crate::ChatAnswer, ModelError> {
-        self.models.chat(&self.asker, &ChatRequest::parse(request.as_bytes())?).await
+        Ok(self.models.chat(&self.asker, &ChatRequest::parse(request.as_bytes())?).await?)
     }
 
     pub(super) async fn stream(&self, request: &str) -> Result<ChatStream, ModelError> {
-        self.models.chat_stream(&self.asker, &ChatRequest::parse(request.as_bytes())?).await
+        Ok(self.models.chat_stream(&self.asker, &ChatRequest::parse(request.as_bytes())?).await?)
     }
 }
 

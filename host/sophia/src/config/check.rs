@@ -66,7 +66,7 @@ impl Check {
         path.unwrap_or_else(|| DEFAULT_DATA.into())
     }
 
-    fn complain(&mut self, setting: &str, wrong: impl Display) {
+    pub(super) fn complain(&mut self, setting: &str, wrong: impl Display) {
         self.complaints.push(Complaint { setting: setting.to_owned(), wrong: wrong.to_string() });
     }
 
@@ -81,7 +81,7 @@ impl Check {
         }
     }
 
-    fn at_least_one(&mut self, setting: &str, value: u32) -> u32 {
+    pub(super) fn at_least_one(&mut self, setting: &str, value: u32) -> u32 {
         if value == 0 {
             self.complain(setting, "must be at least 1");
         }

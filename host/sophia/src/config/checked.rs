@@ -2,8 +2,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sophia_domain::{ByteSize, Limits};
+use sophia_domain::{ByteSize, Limits, PluginName};
 use sophia_egress::EgressConfig;
+use sophia_models::WorkerUrl;
 use tracing_subscriber::filter::Targets;
 use url::Url;
 
@@ -28,6 +29,8 @@ pub(crate) struct Config {
     pub(crate) caps: Limits,
     /// How many calls run at once.
     pub(crate) calls: Calls,
+    /// Who serves models.
+    pub(crate) models: ModelRoutes,
     /// What may be uploaded.
     pub(crate) uploads: Uploads,
     /// Logs and traces.
@@ -77,6 +80,19 @@ pub(crate) struct Calls {
     pub(crate) pool_memory: ByteSize,
 }
 
+/// Who serves models, and who decides between them.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelRoutes {
+    /// Workers and providers, and what happens when the policy fails.
+    pub(crate) upstreams: sophia_models::Config,
+    /// The policy that decides. None: the only live one that routes.
+    pub(crate) policy: Option<PluginName>,
+    /// Requests of callers that are under way at once.
+    pub(crate) max_concurrent: u32,
+    /// Where a worker is looked for.
+    pub(crate) worker: Option<WorkerUrl>,
+}
+
 /// What may be uploaded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Uploads {
@@ -101,15 +117,17 @@ impl Config {
     /// Checks everything, and says everything that is wrong.
     pub(crate) fn check(raw: RawConfig) -> Result<Self, ConfigError> {
         let mut check = Check::default();
+        let environment = check.environment(raw.environment);
         let config = Self {
             listen: check.listen(raw.listen),
             data: check.data(raw.data),
-            environment: check.environment(raw.environment),
+            environment,
             http: check.http(raw.http),
             metrics_open_to: check.metrics(raw.metrics),
             egress: check.egress(raw.egress),
             caps: check.limits(raw.limits),
             calls: check.calls(raw.calls),
+            models: check.models(raw.models, environment),
             uploads: check.uploads(raw.uploads),
             telemetry: check.telemetry(raw.telemetry),
         };

@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
+use sophia_models::{OnFault, RawUpstream};
 
 /// What was written, field for field. Values stay text, so that every wrong one can be named
 /// at once instead of the first.
@@ -23,6 +24,8 @@ pub(crate) struct RawConfig {
     pub(crate) limits: RawLimits,
     /// How many calls run at once.
     pub(crate) calls: RawCalls,
+    /// Who serves models.
+    pub(crate) models: RawModels,
     /// What may be uploaded.
     pub(crate) uploads: RawUploads,
     /// Logs and traces.
@@ -105,4 +108,20 @@ pub(crate) struct RawTelemetry {
     pub(crate) log_format: Option<String>,
     /// Levels by target, such as `info,sophia_registry=debug`.
     pub(crate) log: Option<String>,
+}
+
+/// `[models]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawModels {
+    /// The plugin that decides where a request goes.
+    pub(crate) policy: Option<String>,
+    /// Requests of callers that are under way at once.
+    pub(crate) max_concurrent: Option<u32>,
+    /// Where a worker is looked for, or `off`.
+    pub(crate) worker_url: Option<String>,
+    /// What happens when the routing policy fails.
+    pub(crate) on_fault: OnFault,
+    /// Workers and providers.
+    pub(crate) upstream: Vec<RawUpstream>,
 }

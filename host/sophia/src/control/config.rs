@@ -7,6 +7,7 @@ use axum::{extract::State, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sophia_domain::{ByteSize, Digest, Limits, PluginName, World};
+use sophia_models::UpstreamEntry;
 use sophia_registry::{Access, LivePlugin};
 
 use super::{Refusal, extract::answer};
@@ -33,7 +34,16 @@ struct Full {
     plugins: Vec<Plugin>,
     limits: Limits,
     calls: Calls,
+    models: Models,
     uploads: Uploads,
+}
+
+#[derive(Serialize)]
+struct Models {
+    /// The one that `[models] policy` names.
+    policy: Option<PluginName>,
+    max_concurrent: u32,
+    upstreams: Vec<UpstreamEntry>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +99,11 @@ async fn full(node: &Node, tenant: &sophia_domain::TenantId) -> Result<Full, Ref
         plugins,
         limits: node.config.caps,
         calls: node.config.calls,
+        models: Models {
+            policy: node.config.models.policy.clone(),
+            max_concurrent: node.config.models.max_concurrent,
+            upstreams: node.models.upstreams(),
+        },
         uploads: Uploads { max: node.config.uploads.max },
     })
 }

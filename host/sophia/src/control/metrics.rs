@@ -34,6 +34,7 @@ pub(super) async fn metrics(
     let gauges = Gauges {
         connections: node.tasks.len(),
         running: node.admission.n_running(),
+        model_requests: node.admission.n_model_requests(),
         plugins: live.plugins().len(),
         lines_dropped: node.lines.n_dropped(),
         is_draining: node.drain.has_begun(),

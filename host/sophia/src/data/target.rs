@@ -1,7 +1,7 @@
 use http::{HeaderValue, Method, Response, request::Parts};
 use sophia_domain::{Problem, ProblemDocument, Step};
 
-use super::{connector, endpoint, policy, webhook};
+use super::{connector, endpoint, models, models::ModelTarget, policy, webhook};
 use crate::{
     http::{body::Body, caller_body::CallerBody, exchange::Exchange},
     metrics::Route,
@@ -24,6 +24,8 @@ pub(crate) enum Target<'a> {
         /// The policy's name.
         policy: &'a str,
     },
+    /// Models, in OpenAI's shapes.
+    Models(ModelTarget<'a>),
     /// An endpoint, which gets everything below its name.
     Endpoint {
         /// The endpoint's name.
@@ -51,7 +53,11 @@ impl<'a> Target<'a> {
             let plugin = rest.split('/').next().unwrap_or_default();
             return (!plugin.is_empty()).then_some(Self::Endpoint { plugin });
         }
-        let mut segments = path.strip_prefix("/v1/")?.split('/');
+        let rest = path.strip_prefix("/v1/")?;
+        if let Some(target) = ModelTarget::of(rest) {
+            return Some(Self::Models(target));
+        }
+        let mut segments = rest.split('/');
         match segments.next()? {
             "connectors" => {
                 let (connector, connection) = (segments.next()?, segments.next()?);
@@ -74,6 +80,7 @@ impl<'a> Target<'a> {
             Self::Connection { operation: Operation::Act(_), .. } => Route::ConnectorAct,
             Self::Connection { operation: Operation::Webhook, .. } => Route::ConnectorWebhook,
             Self::Ask { .. } => Route::PolicyAsk,
+            Self::Models(target) => target.route(),
             Self::Endpoint { .. } => Route::Endpoint,
         }
     }
@@ -87,6 +94,7 @@ impl<'a> Target<'a> {
     ) -> Result<Response<Body>, ProblemDocument> {
         match self {
             Self::Endpoint { plugin } => endpoint::call(exchange, plugin, head, body).await,
+            Self::Models(target) => Ok(models::answer(exchange, target, &head, body).await),
             Self::Ask { policy } => {
                 only_post(exchange, &head.method)?;
                 policy::ask(exchange, policy, &head.headers, body).await
@@ -136,6 +144,12 @@ mod tests {
             ("/v1/connectors/hubspot/main/webhook", connection(Operation::Webhook)),
             ("/v1/connectors/hubspot/main/actions/create", connection(Operation::Act("create"))),
             ("/v1/policies/cost/ask", Some(Target::Ask { policy: "cost" })),
+            ("/v1/chat/completions", Some(Target::Models(ModelTarget::Chat))),
+            ("/v1/embeddings", Some(Target::Models(ModelTarget::Embed))),
+            ("/v1/models", Some(Target::Models(ModelTarget::List))),
+            ("/v1/models/a/b", Some(Target::Models(ModelTarget::One("a/b")))),
+            ("/v1/models/", None),
+            ("/v1/chat/completions/x", None),
             ("/x/hello", Some(Target::Endpoint { plugin: "hello" })),
             ("/x/hello/", Some(Target::Endpoint { plugin: "hello" })),
             ("/x/hello/a/b", Some(Target::Endpoint { plugin: "hello" })),

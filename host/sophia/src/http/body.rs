@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use sophia_sandbox::EndpointBody;
 
-use super::exchange::Exchange;
+use super::{exchange::Exchange, model_stream::ModelStream};
 use crate::admission::Permit;
 
 /// One per answer.
@@ -19,6 +19,8 @@ pub(crate) enum Body {
     Full(Bytes),
     /// From a guest that may still run.
     Guest(Box<GuestStream>),
+    /// From a model that generates.
+    Model(ModelStream),
     /// From the control API.
     Control(axum::body::Body),
 }
@@ -80,6 +82,7 @@ impl HttpBody for Body {
             Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Guest(stream) => stream.poll_frame(cx),
+            Self::Model(stream) => stream.poll_event(cx).map(|event| event.map(|event| Ok(Frame::data(event)))),
             Self::Control(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Control),
         }
     }
@@ -88,6 +91,7 @@ impl HttpBody for Body {
         match self {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Guest(stream) => stream.body.is_end_stream(),
+            Self::Model(_) => false,
             Self::Control(body) => body.is_end_stream(),
         }
     }
@@ -96,6 +100,7 @@ impl HttpBody for Body {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
             Self::Guest(stream) => stream.body.size_hint(),
+            Self::Model(_) => SizeHint::default(),
             Self::Control(body) => body.size_hint(),
         }
     }

@@ -11,13 +11,15 @@ use std::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, header};
 use sophia_domain::{ConnectionName, Fault, KeyId, ProblemDocument, RequestId};
 use sophia_identity::Caller;
+use sophia_ledger::Used;
+use sophia_models::Trip;
 use sophia_sandbox::{Ended, Spent};
 use tracing::Span;
 
 use super::{body::Body, problem, trace::Trace};
 use crate::{
-    access::{AccessLine, hex, micros},
-    metrics::{PluginMeter, Route},
+    access::{AccessLine, ModelPart, hex, micros},
+    metrics::{ModelMeter, PluginMeter, Route},
     node::Node,
 };
 
@@ -47,6 +49,10 @@ pub(crate) struct Exchange {
     plugin: Option<Arc<PluginMeter>>,
     connection: Option<ConnectionName>,
     spent: Option<Spent>,
+    /// The model that answered, and what it used.
+    model: Option<(Arc<ModelMeter>, Used)>,
+    /// What the policy took to decide.
+    policy: Option<Duration>,
     failure: Option<&'static str>,
     /// Methods that the route takes, where it refused another.
     allow: Option<HeaderValue>,
@@ -75,6 +81,8 @@ impl Exchange {
             plugin: None,
             connection: None,
             spent: None,
+            model: None,
+            policy: None,
             failure: None,
             allow: None,
         }
@@ -129,6 +137,27 @@ impl Exchange {
         self.count(outcome, spent);
     }
 
+    /// Notes where the time of a model request went.
+    pub(crate) fn went(&mut self, trip: Trip) {
+        self.waited(trip.waited);
+        self.policy = trip.policy;
+        if let Some(took) = trip.policy {
+            self.node.metrics.policy.observe(took);
+        }
+    }
+
+    /// Notes which model answered, what is billed, and how the answer failed, if it did.
+    pub(crate) fn answered_by(&mut self, meter: Arc<ModelMeter>, used: Used, failure: Option<&'static str>) {
+        meter.answered(used, failure);
+        self.model = Some((meter, used));
+        self.failure = failure;
+    }
+
+    /// Notes that nothing came of the request, and why.
+    pub(crate) fn refused(&mut self, why: Option<&'static str>) {
+        self.failure = self.failure.or(why);
+    }
+
     fn count(&mut self, outcome: &'static str, spent: Spent) {
         if let Some(plugin) = &self.plugin {
             plugin.called(outcome, spent);
@@ -144,11 +173,13 @@ impl Exchange {
         let mut response = outcome.unwrap_or_else(|document| self.refuse(document));
         self.stamp(response.headers_mut());
         let status = response.status().as_u16();
-        if let Body::Guest(stream) = response.body_mut() {
-            stream.account(self, status);
-        } else {
-            let (n_sent, wall) = (response.body().len().unwrap_or(0), self.wall());
-            self.close((status, n_sent), wall);
+        match response.body_mut() {
+            Body::Guest(stream) => stream.account(self, status),
+            Body::Model(stream) => stream.account(self, status),
+            whole => {
+                let (n_sent, wall) = (whole.len().unwrap_or(0), self.wall());
+                self.close((status, n_sent), wall);
+            }
         }
         response
     }
@@ -169,7 +200,7 @@ impl Exchange {
     }
 
     /// Counts, writes the access line, ends the span.
-    fn close(self, (status, n_sent): (u16, u64), wall: Duration) {
+    pub(crate) fn close(self, (status, n_sent): (u16, u64), wall: Duration) {
         let overhead = self.overhead(wall);
         self.node.metrics.answered(self.route, status, wall);
         self.node.metrics.overhead.observe(overhead);
@@ -187,6 +218,13 @@ impl Exchange {
             overhead,
             cpu: self.spent.map(|spent| spent.cpu),
             sent: n_sent,
+            model: self.model.as_ref().map(|(meter, used)| ModelPart {
+                model: meter.model(),
+                upstream: meter.upstream(),
+                tokens: used.tokens,
+                cost: used.cost,
+            }),
+            policy: self.policy,
             plugin: self.plugin.as_ref().map(|plugin| plugin.name().as_str()),
             connection: self.connection.as_ref().map(ConnectionName::as_str),
             failure: self.failure,

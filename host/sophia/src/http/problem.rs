@@ -14,11 +14,13 @@ const MAX_PLUGIN_TEXT: usize = 1_000;
 const BUSY_RETRY_SECONDS: u64 = 1;
 
 /// How a call did not succeed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The plugin said so.
+    #[error("the plugin says: {0}")]
     Plugin(PluginError),
     /// The call failed.
+    #[error("{0}")]
     Fault(Fault),
 }
 
@@ -140,7 +142,7 @@ pub(crate) fn busy(detail: &str) -> Problem {
 }
 
 /// A fault or refusal that is not yet in the account: its status says which.
-pub(super) fn failure(problem: &Problem) -> Option<&'static str> {
+pub(crate) fn failure(problem: &Problem) -> Option<&'static str> {
     let is_busy = problem.status == 503;
     match problem.blame {
         _ if is_busy => Some("busy"),

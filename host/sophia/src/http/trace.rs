@@ -100,6 +100,11 @@ impl Trace {
     }
 }
 
+/// The id of the request that a `traceparent` of this node belongs to.
+pub(crate) fn request_id(traceparent: &HeaderValue) -> Option<RequestId> {
+    Trace::parse(traceparent.as_bytes()).map(|trace| trace.id)
+}
+
 fn is_hex(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }

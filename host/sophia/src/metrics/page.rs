@@ -9,7 +9,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{Histogram, Metrics, PluginMeter, Route};
+use super::{Histogram, Metrics, ModelMeter, PluginMeter, Route};
 
 /// Levels at the moment of asking.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub(crate) struct Gauges {
     pub(crate) connections: usize,
     /// Calls that run.
     pub(crate) running: u32,
+    /// Callers' requests of models that are under way.
+    pub(crate) model_requests: u32,
     /// Plugins that are live.
     pub(crate) plugins: usize,
     /// Log and access lines that were dropped.
@@ -47,7 +49,8 @@ impl Collector for Page {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_gauges(&mut encoder)?;
         self.encode_routes(&mut encoder)?;
-        self.encode_plugins(&mut encoder)
+        self.encode_plugins(&mut encoder)?;
+        self.encode_models(&mut encoder)
     }
 }
 
@@ -57,6 +60,7 @@ impl Page {
         let gauges = [
             ("connections", "Connections that are open.", level(self.gauges.connections)),
             ("calls_running", "Calls that run now.", i64::from(self.gauges.running)),
+            ("model_requests_running", "Requests of models under way.", i64::from(self.gauges.model_requests)),
             ("plugins", "Plugins that are live.", level(self.gauges.plugins)),
             ("draining", "1 while the node stops.", i64::from(self.gauges.is_draining)),
         ];
@@ -136,6 +140,45 @@ impl Page {
         }
         Ok(())
     }
+}
+
+impl Page {
+    /// Requests of callers; what plugins ask is in the ledger, under their names.
+    fn encode_models(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "A policy's part of a request of a model.";
+        let policy = encoder.encode_descriptor("policy", help, SECONDS, MetricType::Histogram)?;
+        encode_histogram(policy, &self.metrics.policy)?;
+        let models = self.metrics.models.load();
+        let meters = || models.values().flat_map(|upstreams| upstreams.values());
+        let help = "Answers of models by how they ended.";
+        let mut answers = encoder.encode_descriptor("model_answers", help, None, MetricType::Counter)?;
+        for meter in meters() {
+            let [model, upstream] = labels(meter);
+            for (outcome, count) in meter.outcomes() {
+                let labels: &Labels<'_> = &[model, upstream, ("outcome", outcome)];
+                encode_counter(&mut answers, labels, count)?;
+            }
+        }
+        let mut tokens = encoder.encode_descriptor("model_tokens", "Tokens billed.", None, MetricType::Counter)?;
+        for meter in meters() {
+            let [model, upstream] = labels(meter);
+            for (kind, count) in meter.tokens() {
+                let labels: &Labels<'_> = &[model, upstream, ("kind", kind)];
+                encode_counter(&mut tokens, labels, count)?;
+            }
+        }
+        let help = "Millionths of a dollar billed.";
+        let mut cost = encoder.encode_descriptor("model_cost_micro_usd", help, None, MetricType::Counter)?;
+        for meter in meters() {
+            let labels: &Labels<'_> = &labels(meter);
+            encode_counter(&mut cost, labels, meter.cost_micros())?;
+        }
+        Ok(())
+    }
+}
+
+fn labels(meter: &ModelMeter) -> [(&'static str, &str); 2] {
+    [("model", meter.model()), ("upstream", meter.upstream())]
 }
 
 const SECONDS: Option<&Unit> = Some(&Unit::Seconds);

@@ -3,10 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use anyhow::Context;
-use sophia_egress::Egress;
+use sophia_egress::{Egress, EgressConfig};
 use sophia_identity::{Identity, NewKey};
 use sophia_ledger::Ledger;
-use sophia_models::{Config as ModelsConfig, Models, Parts};
+use sophia_models::{Models, Parts, WorkerUrl};
 use sophia_registry::{Registry, RegistryConfig};
 use sophia_sandbox::{Ports, Sandbox, SandboxConfig};
 use sophia_store::Store;
@@ -21,6 +21,11 @@ use crate::{
 
 /// This very binary, also when its file was replaced since.
 const SELF: &str = "/proc/self/exe";
+
+/// Instances for policies beyond those of calls: a call that waits for a model holds its own while
+/// the policy decides. A policy computes some microseconds and waits for nothing, so that few run
+/// at the same time.
+const POLICY_INSTANCES: u32 = 64;
 
 /// Opens the rooms and wires them. The key is there at the first start only.
 pub(super) async fn node(
@@ -38,15 +43,15 @@ pub(super) async fn node(
     let vault = Vault::open(store.clone(), config.environment.as_str(), master).await?;
     let egress = Egress::new(config.egress.clone())?;
     let ledger = Ledger::open(store.clone()).await?;
-    let routing = Arc::new(PolicyRouting::default());
-    let to_models = Egress::new(config.egress.clone())?;
+    let routing = Arc::new(PolicyRouting::new(config.models.policy.clone()));
+    let to_models = Egress::new(to_models(&config))?;
     let parts = Parts { egress: to_models, vault: &vault, ledger: ledger.clone(), policy: routing.clone() };
-    let models = Models::new(ModelsConfig::default(), parts);
+    let models = Models::new(config.models.upstreams.clone(), parts);
     let logs = Arc::new(PluginLogs::default());
     let sandbox = Sandbox::new(SandboxConfig {
         compiler: SELF.into(),
         aot_key: vault.derive("aot"),
-        max_calls: config.calls.max_concurrent,
+        max_calls: config.calls.max_concurrent.saturating_add(POLICY_INSTANCES),
         max_memory: config.caps.memory,
         ports: Ports { egress, vault: vault.clone(), models: models.clone(), log: logs.clone() },
         inspector: None,
@@ -57,10 +62,12 @@ pub(super) async fn node(
         max_compiles: config.uploads.max_compiles as usize,
     };
     let registry = Registry::open(store.clone(), sandbox, vault.clone(), uploads).await?;
+    let metrics = Arc::new(Metrics::default());
+    routing.wire(registry.clone(), metrics.clone());
     let node = Node {
         address,
-        admission: Arc::new(Admission::new(config.calls)),
-        metrics: Arc::new(Metrics::default()),
+        admission: Arc::new(Admission::new(config.calls, config.models.max_concurrent)),
+        metrics,
         drain: Drain::default(),
         tasks: TaskTracker::new(),
         config,
@@ -75,4 +82,11 @@ pub(super) async fn node(
         began,
     };
     Ok((Arc::new(node), new_key))
+}
+
+/// The way out to models: a worker's private address may be reached here, and only here.
+fn to_models(config: &Config) -> EgressConfig {
+    let looked_for = config.models.worker.iter().map(WorkerUrl::address).map(str::to_owned);
+    let named = config.models.upstreams.named().into_iter().chain(looked_for).collect();
+    EgressConfig { named, ..config.egress.clone() }
 }

@@ -43,6 +43,8 @@ pub(super) fn refuse(node: &Node, peer: IpAddr, own: &[u8]) -> Option<Bytes> {
         wall: overhead,
         overhead,
         cpu: None,
+        model: None,
+        policy: None,
         sent: u64::try_from(body.len()).unwrap_or(u64::MAX),
         plugin: None,
         connection: None,
