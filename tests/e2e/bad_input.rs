@@ -330,6 +330,18 @@ async fn heads_that_cannot_be_read_are_refused() {
     }
 }
 
+#[tokio::test]
+async fn a_request_names_one_host() {
+    let node = Setup::new().start().await;
+    for hosts in ["", "host: a\r\nhost: b\r\n"] {
+        let answer = exchange(&node, &format!("GET /live HTTP/1.1\r\n{hosts}connection: close\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("/problems/malformed-head"), "{answer}");
+    }
+    let answer = exchange(&node, "GET /live HTTP/1.0\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
+    node.stop().await;
+}
+
 /// Sends text, and answers what comes until the node closes.
 async fn exchange(node: &Caller, text: &str) -> String {
     let mut connection = TcpStream::connect(node.base().strip_prefix("http://").unwrap()).await.unwrap();

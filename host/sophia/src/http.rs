@@ -8,6 +8,7 @@ pub(crate) mod body;
 pub(crate) mod caller_body;
 pub(crate) mod connection;
 pub(crate) mod exchange;
+mod host;
 pub(crate) mod listener;
 pub(crate) mod model_stream;
 pub(crate) mod openai;

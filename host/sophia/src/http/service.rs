@@ -6,7 +6,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use tracing::Instrument;
 
-use super::{body::Body, caller_body::CallerBody, exchange::Exchange};
+use super::{body::Body, caller_body::CallerBody, exchange::Exchange, host};
 use crate::{control::Control, data::Target, metrics::Route, node::Node};
 
 /// What answers requests. Built once at boot.
@@ -34,6 +34,7 @@ pub(crate) async fn handle(service: Arc<Service>, peer: SocketAddr, request: Req
     // Pinned where it stands: the future of a guest's call is large, and need not be moved about.
     let outcome = {
         let answering = pin!(async {
+            host::check(&head)?;
             match target {
                 Some(target) => target.call(&mut exchange, head, body).await,
                 None => service.control.answer(&mut exchange, head, body).await,
