@@ -3,11 +3,14 @@
 //! `serve` runs a node; everything else is a client of one, over the same HTTP that anybody may
 //! speak, or works on files beside no node at all (`plugin new|build|check`).
 
+mod budget;
 mod client;
 mod connection;
 mod connector;
+mod cost;
 mod failure;
 mod input;
+mod models;
 mod plugin;
 mod policy;
 mod secret;
@@ -60,7 +63,7 @@ struct NodeArgs {
 
 impl NodeArgs {
     fn show(&self) -> Show {
-        if self.json { Show::Json } else { Show::Text }
+        Show::of(self.json)
     }
 }
 
@@ -83,6 +86,15 @@ enum Command {
     /// Call a policy
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// List models, and fetch the weights of the worker
+    #[command(subcommand)]
+    Models(models::ModelsCommand),
+    /// Say what model calls cost
+    #[command(subcommand)]
+    Cost(cost::CostCommand),
+    /// Limit what may be spent
+    #[command(subcommand)]
+    Budget(budget::BudgetCommand),
     /// Print completions for a shell
     Completions {
         /// Which
@@ -99,6 +111,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "sophia", &mut std::io::stdout());
             Ok(())
+        }
+        Command::Models(models::ModelsCommand::Pull(args)) => {
+            return exit_code(models::pull(&args, show), show);
         }
         command => run(cli.node, command),
     };
@@ -117,6 +132,9 @@ fn run(node: NodeArgs, command: Command) -> Result<(), Failure> {
             Command::Secret(command) => secret::run(command, &client, show).await,
             Command::Connector(command) => connector::run(command, &client, show).await,
             Command::Policy(command) => policy::run(command, &client, show).await,
+            Command::Models(_) => models::list(&client, show).await,
+            Command::Cost(command) => cost::run(command, &client, show).await,
+            Command::Budget(command) => budget::run(command, &client, show).await,
             Command::Serve(_) | Command::Completions { .. } => Ok(()),
         }
     })
@@ -154,6 +172,9 @@ mod tests {
                   secret       Manage secrets; a value goes in and never comes out
                   connector    Call a connector
                   policy       Call a policy
+                  models       List models, and fetch the weights of the worker
+                  cost         Say what model calls cost
+                  budget       Limit what may be spent
                   completions  Print completions for a shell
                   help         Print this message or the help of the given subcommand(s)
 

@@ -5,14 +5,19 @@
 //! POST /v1/plugins/{name}/rollback       GET|POST …/grants    GET  /v1/plugins/{name}/logs
 //! PUT|GET|DELETE /v1/connections/{connector}/{name}           GET  /v1/connections
 //! PUT|DELETE /v1/secrets/{name}                               GET  /v1/secrets
+//! PUT|GET|DELETE /v1/budgets/tenant|keys/{key}|runs/{run}     GET  /v1/budgets
+//! POST /v1/budgets/…/release                                  GET  /v1/costs
 //! GET /live /ready /health /config /metrics
 //! ```
 //!
 //! Handlers give a [`Refusal`] for whatever goes wrong; it leaves here as a problem, so that one
 //! place writes problem documents.
 
+mod amount;
+mod budgets;
 mod config;
 mod connections;
+mod costs;
 mod extract;
 mod health;
 mod metrics;
@@ -66,6 +71,9 @@ impl Control {
             )
             .route("/v1/secrets", get(secrets::list))
             .route("/v1/secrets/{name}", put(secrets::set).delete(secrets::delete))
+            .route("/v1/costs", get(costs::costs))
+            .route("/v1/budgets", get(budgets::list))
+            .merge(budget_routes())
             .route("/live", get(health::live))
             .route("/ready", get(health::ready))
             .route("/health", get(health::health))
@@ -97,4 +105,16 @@ impl Control {
             None => Ok(response.map(Body::Control)),
         }
     }
+}
+
+/// The tenant's budget, and those of keys and runs.
+fn budget_routes() -> Router<Arc<Node>> {
+    ["/v1/budgets/tenant", "/v1/budgets/keys/{key}", "/v1/budgets/runs/{run}"].into_iter().fold(
+        Router::new(),
+        |router, path| {
+            router
+                .route(path, put(budgets::set).get(budgets::get).delete(budgets::clear))
+                .route(&format!("{path}/release"), post(budgets::release))
+        },
+    )
 }

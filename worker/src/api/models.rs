@@ -1,4 +1,5 @@
-//! `GET /v1/models` and `GET /v1/models/{model}`, with vLLM's `max_model_len`.
+//! `GET /v1/models` and `GET /v1/models/{model}`, with vLLM's `max_model_len`, and with what each
+//! model makes: a node that finds this worker serves them by that.
 
 use std::sync::Arc;
 
@@ -28,7 +29,16 @@ pub(super) struct Model {
     object: &'static str,
     created: u64,
     owned_by: &'static str,
+    kind: Kind,
     max_model_len: usize,
+}
+
+/// What a model makes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Chat,
+    Embedding,
 }
 
 /// All models.
@@ -43,9 +53,9 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(name): Path<String>) -
 
 fn all(app: &App) -> [Model; 2] {
     let model =
-        |id, owned_by, max_model_len| Model { id, object: "model", created: app.started, owned_by, max_model_len };
+        |id, owned_by, kind, max_model_len| Model { id, object: "model", created: app.started, owned_by, kind, max_model_len };
     [
-        model(CHAT_MODEL, "HuggingFaceTB", ChatModel::CONTEXT),
-        model(EMBEDDING_MODEL, "sentence-transformers", EmbeddingModel::CONTEXT),
+        model(CHAT_MODEL, "HuggingFaceTB", Kind::Chat, ChatModel::CONTEXT),
+        model(EMBEDDING_MODEL, "sentence-transformers", Kind::Embedding, EmbeddingModel::CONTEXT),
     ]
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use http::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Body, RequestBuilder, Response, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sophia_domain::ProblemDocument;
 use url::Url;
@@ -77,6 +78,23 @@ impl Client {
     }
 }
 
+/// A name as a part of a path or a query.
+pub(crate) fn segment(name: &str) -> String {
+    utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
+}
+
+/// How the routes of models refuse.
+#[derive(Deserialize)]
+struct OpenAiError {
+    error: OpenAiRefusal,
+}
+
+#[derive(Deserialize)]
+struct OpenAiRefusal {
+    message: String,
+    code: String,
+}
+
 async fn read(response: Response) -> Result<Value, Failure> {
     let status = response.status();
     let body = response.bytes().await.context("the answer broke off")?;
@@ -84,8 +102,11 @@ async fn read(response: Response) -> Result<Value, Failure> {
         let value = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
         return Ok(value.context("the answer is no JSON: is this a node?")?);
     }
-    match serde_json::from_slice::<ProblemDocument>(&body) {
-        Ok(document) => Err(Failure::Refused(Box::new(document))),
+    if let Ok(document) = serde_json::from_slice::<ProblemDocument>(&body) {
+        return Err(Failure::Refused(Box::new(document)));
+    }
+    match serde_json::from_slice::<OpenAiError>(&body) {
+        Ok(OpenAiError { error }) => Err(anyhow::anyhow!("{} ({status}, {})", error.message, error.code).into()),
         Err(_) => Err(anyhow::anyhow!("answered {status} without a problem document: is this a node?").into()),
     }
 }

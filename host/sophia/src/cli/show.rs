@@ -1,10 +1,10 @@
 //! What a command prints: the node's answer as JSON, or what a person wants of it.
 
-use std::io::Write;
+use std::{fmt, io::Write};
 
 use anyhow::Context;
 use comfy_table::{Table, presets};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::Failure;
@@ -18,7 +18,24 @@ pub(crate) enum Show {
     Json,
 }
 
+/// Money, as answers have it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Amount {
+    usd: String,
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.usd)
+    }
+}
+
 impl Show {
+    /// As `--json` says.
+    pub(crate) fn of(json: bool) -> Self {
+        if json { Self::Json } else { Self::Text }
+    }
+
     /// Prints an answer, for people in the words of `text`.
     pub(crate) fn answer<T: DeserializeOwned>(
         self,

@@ -83,6 +83,8 @@ pub struct ChargeFilter {
     pub run: Option<RunId>,
     /// Answered by this model.
     pub model: Option<String>,
+    /// Asked for by this class, or by a model's name.
+    pub class: Option<String>,
     /// Ended at or after.
     pub from: Option<Timestamp>,
     /// Ended before.
@@ -164,6 +166,7 @@ impl ChargeFilter {
             (" AND plugin = ", self.plugin.as_ref().map(PluginName::as_str)),
             (" AND run = ", self.run.as_ref().map(RunId::as_str)),
             (" AND model = ", self.model.as_deref()),
+            (" AND class = ", self.class.as_deref()),
         ];
         for (sql, text) in texts.into_iter().filter_map(|(sql, text)| Some((sql, text?))) {
             query.push(sql).push_bind(text.to_owned());

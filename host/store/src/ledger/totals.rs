@@ -17,6 +17,8 @@ pub enum Dimension {
     Run,
     /// The model that answered.
     Model,
+    /// The class that was asked for.
+    Class,
 }
 
 /// The sum of the charges that agree in every dimension they were added up by. Other dimensions
@@ -33,6 +35,8 @@ pub struct Total {
     pub run: Option<RunId>,
     /// The model that answered.
     pub model: Option<String>,
+    /// The class that was asked for.
+    pub class: Option<String>,
     /// How many charges.
     pub n_charges: u64,
     /// What they used.
@@ -50,6 +54,7 @@ struct Raw {
     plugin: Option<String>,
     run: Option<String>,
     model: Option<String>,
+    class: Option<String>,
     n_charges: i64,
     input_tokens: i64,
     cached_tokens: i64,
@@ -58,8 +63,8 @@ struct Raw {
     estimated_cost: i64,
 }
 
-const DIMENSIONS: [Dimension; 5] =
-    [Dimension::Tenant, Dimension::Key, Dimension::Plugin, Dimension::Run, Dimension::Model];
+const DIMENSIONS: [Dimension; 6] =
+    [Dimension::Tenant, Dimension::Key, Dimension::Plugin, Dimension::Run, Dimension::Model, Dimension::Class];
 
 /// Most sums of one answer. A report names the dearest; who wants all narrows the filter.
 const MAX_TOTALS: u32 = 10_000;
@@ -106,6 +111,7 @@ impl Dimension {
             Self::Plugin => "plugin",
             Self::Run => "run",
             Self::Model => "model",
+            Self::Class => "class",
         }
     }
 }
@@ -122,6 +128,7 @@ impl TryFrom<Raw> for Total {
             plugin: plugin.map_err(|_| StoreError::Unreadable("plugin name"))?,
             run: raw.run.map(RunId::from),
             model: raw.model,
+            class: raw.class,
             n_charges: to_count(raw.n_charges)?,
             tokens: Tokens {
                 input: to_count(raw.input_tokens)?,

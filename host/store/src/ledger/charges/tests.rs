@@ -77,6 +77,7 @@ async fn pages_and_filters() {
         plugin: Some("review".parse().unwrap()),
         run: Some("run-5".into()),
         model: Some("small".into()),
+        class: None,
         from: Timestamp::from_microsecond(1_000_030).ok(),
         to: Timestamp::from_microsecond(1_000_090).ok(),
     };
