@@ -11,7 +11,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use sophia_domain::{ByteSize, Limits, RequestId, Scope, SecretName, TenantId};
 use sophia_egress::{Credential, Egress, EgressConfig, Rights};
 use sophia_sandbox::{
-    Call, Done, Inspector, LogLine, LogSink, Moment, Ports, Program, Sandbox, SandboxConfig, SecretNames, inspect,
+    Call, Done, Effort, Inspector, LogLine, LogSink, Moment, Ports, Program, Sandbox, SandboxConfig, SecretNames,
+    inspect,
 };
 use sophia_standins::hubspot::{Fault, HOST, HubSpot, Options};
 use sophia_store::Store;
@@ -105,7 +106,7 @@ impl Bench {
         let surface = inspect(&bytes).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();
-        let aot = self.sandbox.compile(file.path(), surface.engine()).await.unwrap();
+        let aot = self.sandbox.compile(file.path(), surface.engine(), Effort::Full).await.unwrap();
         self.sandbox.load(aot, &surface).await.unwrap()
     }
 }
