@@ -23,6 +23,7 @@ mod kept;
 mod kill_at;
 mod limits;
 mod memory_proof;
+mod optimise;
 mod ordinary_crates;
 mod policy;
 mod refusals;

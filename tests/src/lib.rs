@@ -23,7 +23,7 @@ mod reply;
 mod setup;
 mod soak;
 
-pub use client::{Caller, page_items};
+pub use client::{Caller, page_items, wait_until};
 pub use component::{variant, with_manifest, without_manifest};
 pub use kill::{KillSwitch, Write};
 pub use node::Node;

@@ -90,80 +90,80 @@ impl RegistryError {
     /// The public answer: what was wrong and what to do.
     pub fn problem(&self) -> Problem {
         match self {
-            Self::UnknownPlugin => Problem::caller(
-                404,
-                "unknown-plugin",
-                "No plugin has this name",
-                "List the plugins with `sophia plugin list`, or upload it.",
-            ),
-            Self::UnknownVersion(digest) => Problem::caller(
-                404,
-                "unknown-version",
-                "The plugin has no such version",
-                format!("{digest} is not kept. List what is with `sophia plugin versions`."),
-            ),
-            Self::NothingBefore => Problem::caller(
-                409,
-                "nothing-to-roll-back-to",
-                "No other version was active before",
-                "Name a version with `to`, or upload one.",
-            ),
-            Self::Pending(digest) => Problem::caller(
-                409,
-                "version-pending",
-                "The version has undecided asks",
-                format!("Decide on what {digest} asks for with `sophia plugin grant`."),
-            ),
-            Self::UnknownAsk(ask) => Problem::caller(
-                422,
-                "unknown-ask",
-                "The version does not ask for this",
-                format!("`{ask}` is not among its asks. They are listed at `GET /v1/plugins/{{name}}/grants`."),
-            ),
-            Self::UnknownConnection => Problem::caller(
-                404,
-                "unknown-connection",
-                "No connection has this name",
-                "List the connections with `sophia connection list`, or make it with `sophia connection set`.",
-            ),
-            Self::UnknownCredential { given, known } => Problem::caller(
-                422,
-                "unknown-credential",
-                "The manifest has no such credential or signature",
-                match known.is_empty() {
-                    true => format!("`{given}` cannot be bound: the plugin asks for no secrets."),
-                    false => format!("`{given}` cannot be bound. The plugin asks for: {}.", known.join(", ")),
-                },
-            ),
-            Self::ConfigKey(key) => Problem::caller(
-                422,
-                "invalid-configuration",
-                "Not a configuration key",
-                format!("`{key}`: use 1 to 128 of a-z, A-Z, 0-9, `.`, `-` and `_`."),
-            ),
-            Self::ConfigTooLarge => Problem::caller(
-                422,
-                "invalid-configuration",
-                "The configuration is too large",
-                "A connection holds up to 64 keys, each value up to 8 KiB.",
-            ),
+            Self::UnknownPlugin => unknown_plugin(),
+            Self::UnknownVersion(digest) => unknown_version(digest),
+            Self::UnknownConnection => unknown_connection(),
+            Self::NothingBefore => nothing_before(),
+            Self::Pending(digest) => pending(digest),
+            Self::UnknownAsk(ask) => unknown_ask(ask),
+            Self::UnknownCredential { given, known } => unknown_credential(given, known),
+            Self::ConfigKey(key) => config_key(key),
+            Self::ConfigTooLarge => config_too_large(),
             Self::Lost(_)
             | Self::Damaged(_)
             | Self::Temporary(_)
             | Self::Unreadable { .. }
             | Self::Compile(_)
-            | Self::Load(_) => Problem::host(
-                500,
-                "version-unusable",
-                "The kept version cannot be used any more",
-                "Upload it again. The node's log has the cause.",
-            ),
-            Self::Store(_) | Self::Abandoned => Problem::host(
-                500,
-                "store",
-                "The node could not keep the change",
-                "Nothing was changed; try again. The node's log has the cause.",
-            ),
+            | Self::Load(_) => unusable(),
+            Self::Store(_) | Self::Abandoned => not_kept(),
         }
     }
+}
+
+fn unknown_plugin() -> Problem {
+    let detail = "List the plugins with `sophia plugin list`, or upload it.";
+    Problem::caller(404, "unknown-plugin", "No plugin has this name", detail)
+}
+
+fn unknown_version(digest: &Digest) -> Problem {
+    let detail = format!("{digest} is not kept. List what is with `sophia plugin versions`.");
+    Problem::caller(404, "unknown-version", "The plugin has no such version", detail)
+}
+
+fn unknown_connection() -> Problem {
+    let detail = "List the connections with `sophia connection list`, or make it with `sophia connection set`.";
+    Problem::caller(404, "unknown-connection", "No connection has this name", detail)
+}
+
+fn nothing_before() -> Problem {
+    let detail = "Name a version with `to`, or upload one.";
+    Problem::caller(409, "nothing-to-roll-back-to", "No other version was active before", detail)
+}
+
+fn pending(digest: &Digest) -> Problem {
+    let detail = format!("Decide on what {digest} asks for with `sophia plugin grant`.");
+    Problem::caller(409, "version-pending", "The version has undecided asks", detail)
+}
+
+fn unknown_ask(ask: &str) -> Problem {
+    let detail = format!("`{ask}` is not among its asks. They are listed at `GET /v1/plugins/{{name}}/grants`.");
+    Problem::caller(422, "unknown-ask", "The version does not ask for this", detail)
+}
+
+fn unknown_credential(given: &str, known: &[String]) -> Problem {
+    let detail = match known.is_empty() {
+        true => format!("`{given}` cannot be bound: the plugin asks for no secrets."),
+        false => format!("`{given}` cannot be bound. The plugin asks for: {}.", known.join(", ")),
+    };
+    Problem::caller(422, "unknown-credential", "The manifest has no such credential or signature", detail)
+}
+
+fn config_key(key: &str) -> Problem {
+    let detail = format!("`{key}`: use 1 to 128 of a-z, A-Z, 0-9, `.`, `-` and `_`.");
+    Problem::caller(422, "invalid-configuration", "Not a configuration key", detail)
+}
+
+fn config_too_large() -> Problem {
+    let detail = "A connection holds up to 64 keys, each value up to 8 KiB.";
+    Problem::caller(422, "invalid-configuration", "The configuration is too large", detail)
+}
+
+fn unusable() -> Problem {
+    let detail = "Upload it again. The node's log has the cause.";
+    Problem::host(500, "version-unusable", "The kept version cannot be used any more", detail)
+}
+
+fn not_kept() -> Problem {
+    let detail = "Nothing was changed; try again. The node's log has the cause.";
+    Problem::host(500, "store", "The node could not keep the change", detail)
 }
