@@ -12,6 +12,7 @@
 )]
 
 mod bad_input;
+mod budgets;
 mod contract;
 mod crash;
 mod doors;
@@ -24,6 +25,10 @@ mod kill_at;
 mod limits;
 mod memory_proof;
 mod optimise;
+mod model_faults;
+mod model_policy;
+mod models;
+mod openai;
 mod ordinary_crates;
 mod policy;
 mod refusals;
@@ -31,4 +36,6 @@ mod secrets;
 mod swap;
 mod telemetry;
 mod upload;
+mod upstream;
 mod webhook;
+mod worker_lookup;
