@@ -17,23 +17,30 @@ pub(crate) fn test(checkout: &Checkout) -> Result<()> {
     })
 }
 
-/// Its binary, built, and the folder of its weights, fetched: what end-to-end tests start.
+/// Its binary, built, and the folder of its weights, fetched: what the demo and the end-to-end tests start.
 pub(crate) fn ready(checkout: &Checkout) -> Result<(PathBuf, PathBuf)> {
     let folder = checkout.target.join("worker");
     let (binary, models) = (folder.join("release/sophia-worker"), folder.join("models"));
     step("build the worker and fetch its weights", || {
         ensure_pip()?;
-        cargo(checkout, "build").run()?;
+        in_own_folder(checkout, "build").arg("--bins").run()?;
         Command::new(&binary).arg("pull").arg("--models").arg(&models).run()
     })?;
     Ok((binary, models))
 }
 
-/// A cargo command on the worker, apart from the host's build outputs.
+/// A cargo command on all of the worker.
 pub(crate) fn cargo(checkout: &Checkout, command: &str) -> Command {
+    let mut cargo = in_own_folder(checkout, command);
+    cargo.arg("--all-targets");
+    cargo
+}
+
+/// Apart from the host's build outputs.
+fn in_own_folder(checkout: &Checkout, command: &str) -> Command {
     let mut cargo = checkout.cargo();
     cargo.env("CARGO_TARGET_DIR", checkout.target.join("worker"));
-    cargo.args([command, "--release", "--locked", "--all-targets", "--manifest-path", MANIFEST]);
+    cargo.args([command, "--release", "--locked", "--manifest-path", MANIFEST]);
     cargo
 }
 

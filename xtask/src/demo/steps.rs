@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{Stage, second, story::Story, traffic::Traffic};
+use super::{Stage, models, second, story::Story, traffic::Traffic};
 use crate::command::{Run as _, shown};
 
 /// What `sophia plugin push` ends with when a version waits for its grant.
@@ -22,7 +22,7 @@ const STREAMS: [&str; 4] = ["contacts", "companies", "deals", "owners"];
 
 /// The demo in the order in which an operator would do it.
 pub(super) fn play(stage: &Stage, story: &mut Story) -> Result<()> {
-    let acts: [fn(&Stage, &mut Story) -> Result<()>; 10] = [
+    let acts: [fn(&Stage, &mut Story) -> Result<()>; 13] = [
         upload,
         refuse_a_host,
         grant,
@@ -33,6 +33,9 @@ pub(super) fn play(stage: &Stage, story: &mut Story) -> Result<()> {
         ask_the_policy,
         call_the_endpoint,
         swap_under_traffic,
+        models::chat,
+        models::review,
+        models::costs,
     ];
     acts.iter().try_for_each(|act| {
         stage.processes.go_on()?;
@@ -188,7 +191,7 @@ fn swap_under_traffic(stage: &Stage, story: &mut Story) -> Result<()> {
 
 impl Stage {
     /// What a command of the `sophia` command line answered.
-    fn answer(&self, args: &[&str]) -> Result<Value> {
+    pub(super) fn answer(&self, args: &[&str]) -> Result<Value> {
         Ok(serde_json::from_str(&self.sophia(args).read()?)?)
     }
 
@@ -244,7 +247,7 @@ fn step_ms(uploaded: &Value, name: &str) -> u64 {
     step.and_then(|step| step["ms"].as_f64()).map_or(0, |ms| ms.round() as u64)
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
@@ -252,6 +255,6 @@ fn len(value: &Value) -> usize {
     list(value).len()
 }
 
-fn text(value: &Value) -> &str {
+pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
