@@ -50,10 +50,6 @@ async fn node(setup: Setup) -> Node {
     node.deploy("hello", &guest("hello")).await;
     node.put_secret("token", "kept-and-safe", &["https://api.hubapi.com/*"]).await.expect(200);
     node.connect("fetcher", "main", json!({}), json!({"token": "token"})).await.expect(200);
-    // From then on nothing changes by itself.
-    for name in ["fetcher", "hello"] {
-        node.optimised(name).await;
-    }
     node
 }
 
@@ -209,7 +205,6 @@ async fn what_does_not_exist_is_said_to() {
 async fn bodies_that_cannot_be_read_are_refused() {
     let node = node(Setup::new()).await;
     node.deploy("cost-aware", &guest("cost-aware")).await;
-    node.optimised("cost-aware").await;
     let before = state(&node).await;
     for (method, path) in [
         (Method::POST, "/v1/connectors/fetcher/main/actions/fetch"),

@@ -16,8 +16,7 @@ use sophia_models::{
     Asker, Candidate, Config as ModelsConfig, Decision, Models, Parts, Routing, RoutingFault, RoutingRequest,
 };
 use sophia_sandbox::{
-    Call, Done, Effort, Inspector, LogLine, LogSink, Moment, Ports, Program, Sandbox, SandboxConfig, SecretNames,
-    inspect,
+    Call, Done, Inspector, LogLine, LogSink, Moment, Ports, Program, Sandbox, SandboxConfig, SecretNames, inspect,
 };
 use sophia_standins::hubspot::{Fault, HOST, HubSpot, Options};
 use sophia_store::Store;
@@ -124,7 +123,7 @@ impl Bench {
         let surface = inspect(&bytes).unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &bytes).unwrap();
-        let aot = self.sandbox.compile(file.path(), surface.engine(), Effort::Full).await.unwrap();
+        let aot = self.sandbox.compile(file.path(), surface.engine()).await.unwrap();
         self.sandbox.load(aot, &surface).await.unwrap()
     }
 }

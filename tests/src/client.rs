@@ -2,15 +2,11 @@ use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
 
 use crate::Reply;
 
 /// How long one answer may take before the test gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks at something that changes by itself: a caller who never pauses leaves nothing
-/// of a core to the work that it waits for.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// Somebody who talks to a node with a key. Cheap to clone.
 #[derive(Clone)]
@@ -104,16 +100,6 @@ impl Caller {
         answer["digest"].as_str().expect("a digest").to_owned()
     }
 
-    /// How far the code of a plugin's active version was optimised.
-    pub async fn code(&self, name: &str) -> Value {
-        self.get(&format!("/v1/plugins/{name}")).await.expect(200)["active"]["code"].clone()
-    }
-
-    /// Waits until a plugin runs optimised code, which is kept then.
-    pub async fn optimised(&self, name: &str) {
-        wait_until(&format!("{name} is optimised"), async || self.code(name).await == "optimised").await;
-    }
-
     /// Stores a secret that may go where the scope says.
     pub async fn put_secret(&self, name: &str, value: &str, scope: &[&str]) -> Reply {
         self.put(&format!("/v1/secrets/{name}"), json!({"value": value, "scope": scope})).await
@@ -140,16 +126,6 @@ impl Caller {
     pub async fn check(&self, connection: &str) -> Reply {
         self.post(&format!("/v1/connectors/{connection}/check"), json!({})).await
     }
-}
-
-/// Waits until something has come true by itself.
-pub async fn wait_until(what: &str, is_true: impl AsyncFn() -> bool) {
-    let looks = async {
-        while !is_true().await {
-            sleep(BETWEEN_LOOKS).await;
-        }
-    };
-    assert!(timeout(PATIENCE, looks).await.is_ok(), "waited in vain until {what}");
 }
 
 /// The items of a page that was read.

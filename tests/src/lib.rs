@@ -24,7 +24,7 @@ mod setup;
 mod soak;
 mod worker;
 
-pub use client::{Caller, page_items, wait_until};
+pub use client::{Caller, page_items};
 pub use component::{variant, with_manifest, without_manifest};
 pub use kill::{KillSwitch, Write};
 pub use node::Node;

@@ -1,7 +1,5 @@
 //! Figures of the shipped binary at its default configuration, through the public routes: key
 //! check, admission, metrics and access line included. The server has one core, the load another.
-//! Calls run optimised code; a deploy ends on quick code, and the next one waits until that of the
-//! one before is optimised.
 //!
 //! A peer returns the same bytes under the same load in the same minute; rounds of both alternate,
 //! so that a machine that slows down slows both.

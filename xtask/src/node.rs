@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -37,8 +36,6 @@ pub(crate) struct Answer {
 
 /// A node answers or is gone; nothing here takes longer than a slow compile.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Between two looks at what a node does in the background, which would suffer from more of them.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 impl Node {
     /// Starts `command` (which ends in `serve` and its flags), and waits until it is ready.
@@ -86,16 +83,6 @@ impl Node {
     /// As [`Node::upload`], for a component that is in memory.
     pub(crate) fn upload_bytes(&self, name: &str, wasm: Vec<u8>) -> Result<Answer> {
         self.send("PUT", &format!("/v1/plugins/{name}"), wasm)
-    }
-
-    /// Waits until a plugin runs optimised code, so that nothing of its upload is still under way.
-    pub(crate) fn wait_until_optimised(&self, name: &str) -> Result<()> {
-        let (start, path) = (Instant::now(), format!("/v1/plugins/{name}"));
-        while self.get(&path)?.ok()?.pointer("/active/code") != Some(&"optimised".into()) {
-            ensure!(start.elapsed() < TIMEOUT, "{name} is live, and its code is not optimised");
-            thread::sleep(BETWEEN_LOOKS);
-        }
-        Ok(())
     }
 
     /// `DELETE path`.

@@ -8,9 +8,9 @@ use sophia_sandbox::{EngineKind, Sandbox};
 use sophia_store::{BlobKind, Store, StoreError};
 use sophia_vault::Vault;
 use tokio::sync::Semaphore;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
-use crate::{Live, LivePlugin, Registry, RegistryConfig, RegistryError, Version, change::Turns, optimise::Backlog};
+use crate::{Live, LivePlugin, Registry, RegistryConfig, RegistryError, Version, change::Turns};
 
 /// Versions loaded at a time. Loading maps files and waits for disk more than it computes.
 const LOADS_AT_A_TIME: usize = 8;
@@ -34,8 +34,6 @@ impl Registry {
             live: ArcSwap::default(),
             turns: Turns::default(),
             changes: Semaphore::new(1),
-            backlog: Backlog::default(),
-            stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }));
         registry.load_active(&TenantId::main()).await?;
@@ -73,8 +71,8 @@ impl Registry {
     ) -> Result<LivePlugin, RegistryError> {
         let version = self.kept(tenant, name, digest).await?;
         let bound = self.bound(tenant, name).await?;
-        let loaded = self.load_at_start(&version).await?;
-        Ok(self.binding(&bound).bind(Arc::new(version), loaded))
+        let program = self.load(&version).await?;
+        Ok(self.binding(&bound).bind(Arc::new(version), program))
     }
 
     /// A kept version of a plugin.

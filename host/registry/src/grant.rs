@@ -50,13 +50,13 @@ impl Registry {
         let rows = decide(&version.manifest, only).map_err(RegistryError::UnknownAsk)?;
         let judged = self.judge_with(&version, &rows).await?;
         steps.done(Step::Diff);
-        let loaded = self.load(&version).await?;
+        let program = self.load(&version).await?;
         steps.done(Step::Link);
         self.change(|registry| async move {
             registry.0.store.decide(&version.tenant, &version.name, &rows, &version.digest).await?;
             steps.done(Step::Store);
             let version = std::sync::Arc::new(version);
-            registry.go_live(version.clone(), loaded, &judged.bound);
+            registry.go_live(version.clone(), program, &judged.bound);
             steps.done(Step::Activate);
             Ok(Uploaded::of(&version, judged, steps))
         })

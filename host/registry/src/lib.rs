@@ -15,7 +15,6 @@ mod listing;
 mod live;
 mod load;
 mod manifest;
-mod optimise;
 mod rollback;
 mod upload;
 mod version;
@@ -29,7 +28,7 @@ use sophia_sandbox::Sandbox;
 use sophia_store::Store;
 use sophia_vault::Vault;
 use tokio::sync::Semaphore;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 
 pub use asks::{Ask, Diff, Grants, decide};
 pub use connections::Connection;
@@ -37,7 +36,6 @@ pub use error::RegistryError;
 pub use grant::{GrantList, Granting};
 pub use listing::{Active, Inspected, PluginEntry, State, VersionEntry};
 pub use live::{InFlight, Live, LiveConnection, LivePlugin};
-pub use load::Code;
 pub use manifest::{
     About, Access, ConfigAsks, ConfigKey, ConnectorAsks, CredentialAsk, EgressAsks, EndpointAsks, Manifest,
     ManifestError, MemoryAsks, ModelAsks, RateAsk, SignatureAsk,
@@ -46,7 +44,7 @@ pub use rollback::RolledBack;
 pub use upload::{BoxError, OfferError, Received, StepTime, UploadError, Uploaded};
 pub use version::Version;
 
-use crate::{change::Turns, optimise::Backlog};
+use crate::change::Turns;
 
 /// All plugins of a node. Opened once at boot; cheap to clone.
 #[derive(Clone)]
@@ -60,8 +58,7 @@ pub struct RegistryConfig {
     /// What no manifest can ask beyond.
     pub caps: Limits,
     /// Uploads between `validate` and `describe` at a time. Each holds the component in memory
-    /// for a moment and has a compiling process of its own, of up to some hundred MB. One more
-    /// such process optimises in the background.
+    /// for a moment and has a compiling process of its own, of up to some hundred MB.
     pub max_compiles: usize,
 }
 
@@ -77,11 +74,7 @@ struct Inner {
     turns: Turns,
     /// One change to rows, blobs and the snapshot at a time.
     changes: Semaphore,
-    /// Versions whose code is still to be optimised.
-    backlog: Backlog,
-    /// Ends the optimising, which would outlast a drain.
-    stop: CancellationToken,
-    /// Changes under way, which go on when the caller leaves, and the optimising.
+    /// Changes under way, which go on when the caller leaves.
     tasks: TaskTracker,
 }
 
@@ -91,10 +84,8 @@ impl Registry {
         self.0.live.load()
     }
 
-    /// Waits for the changes that are under way and gives up what is being optimised. Called at
-    /// shutdown, when no more come in.
+    /// Waits for the changes that are under way. Called at shutdown, when no more come in.
     pub async fn drain(&self) {
-        self.0.stop.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }

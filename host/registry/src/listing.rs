@@ -8,7 +8,7 @@ use sophia_domain::{Digest, Limits, PluginName, TenantId, World};
 use sophia_sandbox::Surface;
 use sophia_store::{PluginRow, VersionRow};
 
-use crate::{Code, GrantList, Grants, Manifest, Registry, RegistryError, Version, upload::embedded};
+use crate::{GrantList, Grants, Manifest, Registry, RegistryError, Version, upload::embedded};
 
 /// How a plugin or a version stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +54,6 @@ pub struct Active {
     pub digest: Digest,
     /// What it calls itself.
     pub version: Semver,
-    /// How far the code that runs was optimised; none where it could not be loaded.
-    pub code: Option<Code>,
 }
 
 /// All about a plugin. Manifest, description, limits and surface are the active version's, or the
@@ -123,20 +121,18 @@ impl Registry {
         };
         let grants = self.grants(tenant, name).await?;
         let live = self.live();
-        let running = live.plugin(name.as_str());
-        let code = running.map(|plugin| plugin.code);
         Ok(Inspected {
             name: name.clone(),
             world: shown.world,
             state: self.state_of(&plugin),
-            active: plugin.active.map(|digest| Active { digest, version: shown.semver.clone(), code }),
+            active: plugin.active.map(|digest| Active { digest, version: shown.semver.clone() }),
             description: shown.description.as_ref().map(embedded).unwrap_or_default(),
             limits: shown.manifest.limits.under(&self.0.config.caps),
             grants,
             // The manifest stands above, read.
             surface: Surface { manifest: None, ..shown.surface },
             manifest: shown.manifest,
-            in_flight: running.map_or(0, |plugin| plugin.in_flight()),
+            in_flight: live.plugin(name.as_str()).map_or(0, |plugin| plugin.in_flight()),
             reason: live.failure(name.as_str()).map(str::to_owned),
         })
     }

@@ -13,11 +13,11 @@ use std::{
     },
 };
 
-use sophia_domain::{ConnectionName, Digest, Limits, PluginName};
+use sophia_domain::{ConnectionName, Limits, PluginName};
 use sophia_egress::Rights;
 use sophia_sandbox::{Program, SecretNames};
 
-use crate::{Access, Code, Version};
+use crate::{Access, Version};
 
 pub(crate) use rights::Binding;
 
@@ -30,8 +30,7 @@ pub struct Live {
 }
 
 /// An active version with all that a call of it needs; its fields are at hand as the plugin's
-/// own. One per activation, and again when its grants or connections change or its code has been
-/// optimised.
+/// own. One per activation, and again when its grants or connections change.
 #[derive(Clone)]
 pub struct LivePlugin {
     version: Arc<Version>,
@@ -41,10 +40,8 @@ pub struct LivePlugin {
     pub access: Access,
     /// The classes of models that it asked for and was granted.
     pub classes: Arc<BTreeSet<String>>,
-    /// What runs.
+    /// The code.
     pub program: Arc<Program>,
-    /// How far that was optimised.
-    pub code: Code,
     connections: HashMap<ConnectionName, Arc<LiveConnection>>,
     /// The connection named `default`, or one without configuration and credentials.
     default: Arc<LiveConnection>,
@@ -105,22 +102,6 @@ impl Live {
         next
     }
 
-    /// Whether a version of this digest runs code that is still to be optimised.
-    pub(crate) fn runs_quick_code(&self, digest: &Digest) -> bool {
-        self.plugins.values().any(|plugin| plugin.runs_quick_code(digest))
-    }
-
-    /// The same plugins, with optimised code where one of this digest ran on quick code. Calls
-    /// under way stay counted, and end on the code they began with.
-    pub(crate) fn with_optimised(&self, digest: &Digest, program: &Arc<Program>) -> Self {
-        let mut next = self.clone();
-        for plugin in next.plugins.values_mut().filter(|plugin| plugin.runs_quick_code(digest)) {
-            let replaced = LivePlugin { program: program.clone(), code: Code::Optimised, ..LivePlugin::clone(plugin) };
-            *plugin = Arc::new(replaced);
-        }
-        next
-    }
-
     pub(crate) fn without(&self, name: &PluginName) -> Self {
         let mut next = self.clone();
         next.plugins.remove(name);
@@ -155,10 +136,6 @@ impl LivePlugin {
     pub fn enter(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         InFlight(self.clone())
-    }
-
-    fn runs_quick_code(&self, digest: &Digest) -> bool {
-        self.code == Code::Quick && self.digest == *digest
     }
 
     /// Calls of this version that are under way.

@@ -39,8 +39,8 @@ impl Registry {
         if judged.is_pending() {
             return Err(RegistryError::Pending(version.digest));
         }
-        let loaded = self.load(&version).await?;
-        let (version, judged) = self.activate(version, loaded, judged).await?;
+        let program = self.load(&version).await?;
+        let (version, judged) = self.activate(version, program, judged).await?;
         Ok(RolledBack {
             name: version.name.clone(),
             digest: version.digest,

@@ -3,17 +3,20 @@
 
 mod child;
 
-use std::{path::Path, process::Stdio};
+use std::{path::Path, process::Stdio, time::Duration};
 
 use tokio::{
     io::AsyncReadExt,
     process::{Child, Command},
 };
 
-use crate::{Effort, EngineKind, Sandbox, SealedAot};
+use crate::{EngineKind, Sandbox, SealedAot};
 
 pub use child::compile_child;
 
+/// Longest compilation. 18 MB of Python take 3.6 s on two cores; idle priority on a busy node
+/// may take ten times as long.
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// Largest compiled code; 18 MB of Python make 60 MB.
 const MAX_CODE_BYTES: u64 = 512 << 20;
 /// Most of the child's last words that are kept.
@@ -42,18 +45,17 @@ impl Sandbox {
     ///
     /// # Errors
     /// See [`CompileError`]; the text of `Invalid` and `TooCostly` may be shown to the deployer.
-    pub async fn compile(&self, wasm: &Path, kind: EngineKind, effort: Effort) -> Result<SealedAot, CompileError> {
-        let child = self.spawn_compiler(wasm, kind, effort).map_err(CompileError::Child)?;
-        let timeout = effort.timeout();
-        let code = tokio::time::timeout(timeout, finish(child))
+    pub async fn compile(&self, wasm: &Path, kind: EngineKind) -> Result<SealedAot, CompileError> {
+        let child = self.spawn_compiler(wasm, kind).map_err(CompileError::Child)?;
+        let code = tokio::time::timeout(TIMEOUT, finish(child))
             .await
-            .map_err(|_| CompileError::TooCostly(format!("over {} s", timeout.as_secs())))??;
+            .map_err(|_| CompileError::TooCostly(format!("over {} s", TIMEOUT.as_secs())))??;
         Ok(self.seal.seal(&code))
     }
 
-    fn spawn_compiler(&self, wasm: &Path, kind: EngineKind, effort: Effort) -> std::io::Result<Child> {
+    fn spawn_compiler(&self, wasm: &Path, kind: EngineKind) -> std::io::Result<Child> {
         let mut command = Command::new(self.compiler.as_path());
-        command.arg("compile-child").arg(kind.as_str()).arg(effort.as_str());
+        command.arg("compile-child").arg(kind.as_str());
         if self.engines.inspector.is_some() {
             command.arg("inspected");
         }

@@ -2,9 +2,8 @@
 //!
 //! Concurrency support is fixed per engine and costs every call about 2.5 µs, so components that
 //! need it (WASI 0.3) get an engine of their own. One function makes the configuration for the
-//! host, the compiling child and the tests. The allocator differs, because the child runs under an
-//! address-space limit that the pools' reservations would break, and so does how far the child
-//! optimises; what code computes and whether it loads depends on neither.
+//! host, the compiling child and the tests; only the allocator differs, because the child runs
+//! under an address-space limit that the pools' reservations would break.
 
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use wasmtime::{
     component::Linker,
 };
 
-use crate::{Effort, Inspector, Ports, SandboxConfig, SandboxError, guest::Guest, link, ticker::Ticker};
+use crate::{Inspector, Ports, SandboxConfig, SandboxError, guest::Guest, link, ticker::Ticker};
 
 /// The guest's stack. Rust guests use 64 KiB of shadow stack and little of this; JavaScript and
 /// Python engines recurse. A fiber's stack is twice that, so that host calls have room.
@@ -61,8 +60,6 @@ pub(crate) enum Purpose<'a> {
     Serve(&'a SandboxConfig),
     /// Compiling, in the child process.
     Compile {
-        /// How far the code is optimised.
-        effort: Effort,
         /// Whether the code is for the memory proof's engine.
         is_inspected: bool,
     },
@@ -131,8 +128,7 @@ pub(crate) fn engine_config(kind: EngineKind, purpose: &Purpose<'_>) -> Config {
             let pools = InstanceAllocationStrategy::Pooling(pools(serve.max_calls, serve.max_memory));
             config.allocation_strategy(pools);
         }
-        Purpose::Compile { effort, is_inspected } => {
-            config.cranelift_opt_level(effort.opt_level());
+        Purpose::Compile { is_inspected } => {
             config.guest_debug(*is_inspected);
             config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
         }
@@ -157,32 +153,4 @@ fn pools(max_calls: u32, max_memory: ByteSize) -> PoolingAllocationConfig {
         .table_keep_resident(64 << 10)
         .pagemap_scan(Enabled::Auto);
     pools
-}
-
-#[cfg(test)]
-mod tests {
-    use wasmtime::component::Component;
-
-    use super::*;
-
-    /// The smallest component: magic, version and layer.
-    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
-
-    fn compiler(kind: EngineKind, effort: Effort) -> Engine {
-        Engine::new(&engine_config(kind, &Purpose::Compile { effort, is_inspected: false })).unwrap()
-    }
-
-    #[test]
-    fn code_of_every_effort_loads_in_the_same_engine() {
-        for kind in [EngineKind::Plain, EngineKind::Concurrent] {
-            let engine = compiler(kind, Effort::Full);
-            for effort in Effort::ALL {
-                let code = compiler(kind, effort).precompile_component(EMPTY).unwrap();
-                #[expect(unsafe_code, reason = "the only way to load code without compiling it")]
-                // SAFETY: this test compiled it.
-                let loaded = unsafe { Component::deserialize(&engine, code) };
-                assert!(loaded.is_ok(), "{kind:?}, {effort:?}: {:?}", loaded.err());
-            }
-        }
-    }
 }

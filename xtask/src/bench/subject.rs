@@ -24,15 +24,13 @@ pub(super) struct Subject {
 const ARGUMENTS: &str = r#"{"email":"ada@example.com","firstname":"Ada","lastname":"Lovelace","company":"Analytical Engines","amount":1815}"#;
 
 impl Subject {
-    /// With the plugins that the load calls, on optimised code.
+    /// With the plugins that the load calls.
     pub(super) fn start(bench: &Bench) -> Result<Self> {
         let subject = Self::start_empty(bench)?;
         let node = &subject.node;
         node.upload("hello", &bench.guests.path("hello"))?.ok()?;
         node.upload("echo", &bench.guests.path("echo"))?.ok()?;
         node.put("/v1/connections/echo/bench", &json!({ "config": {}, "credentials": {} }))?.ok()?;
-        node.wait_until_optimised("hello")?;
-        node.wait_until_optimised("echo")?;
         Ok(subject)
     }
 
@@ -63,8 +61,7 @@ impl Subject {
         Ok(self.load("/x/hello/", None, answer.body))
     }
 
-    /// Milliseconds from each upload of new bytes to the first 200 at the route. Each is alone: the
-    /// version before it is optimised, so that its compilation in the background takes no part.
+    /// Milliseconds from each upload of new bytes to the first 200 at the route.
     pub(super) fn deploys(&self, n: usize) -> Result<Vec<f64>> {
         (0..n).map(|i| self.deploy(i)).collect()
     }
@@ -98,9 +95,7 @@ impl Subject {
         while self.node.get("/x/hello/")?.status != 200 {
             ensure!(start.elapsed() < Duration::from_secs(30), "the new version does not answer");
         }
-        let took = start.elapsed();
-        self.node.wait_until_optimised("hello")?;
-        Ok(took.as_secs_f64() * 1e3)
+        Ok(start.elapsed().as_secs_f64() * 1e3)
     }
 
     fn load(&self, path: &str, body: Option<String>, answer: Vec<u8>) -> Load {

@@ -9,12 +9,12 @@ use std::{
 use sophia_domain::{ConnectionName, Limits, Scope};
 use sophia_egress::{Credential, Rights};
 use sophia_ledger::{RateKey, RateWindow, RateWindows};
-use sophia_sandbox::SecretNames;
+use sophia_sandbox::{Program, SecretNames};
 use sophia_store::ConnectionRow;
 use sophia_vault::Vault;
 
 use super::{LiveConnection, LivePlugin};
-use crate::{Access, Ask, Grants, Version, load::Loaded};
+use crate::{Access, Ask, Grants, Version};
 
 /// What turns a loaded version into one that answers. Read from rows for each change.
 pub(crate) struct Binding<'a> {
@@ -27,7 +27,7 @@ pub(crate) struct Binding<'a> {
 
 impl Binding<'_> {
     /// Binds a version that was just loaded.
-    pub(crate) fn bind(&self, version: Arc<Version>, loaded: Loaded) -> LivePlugin {
+    pub(crate) fn bind(&self, version: Arc<Version>, program: Arc<Program>) -> LivePlugin {
         let live = |row: &ConnectionRow| (row.name.clone(), Arc::new(self.connection(&version, row)));
         LivePlugin {
             limits: version.manifest.limits.under(self.caps),
@@ -37,15 +37,13 @@ impl Binding<'_> {
             default: Arc::new(self.default(&version)),
             in_flight: Arc::new(AtomicUsize::new(0)),
             version,
-            program: loaded.program,
-            code: loaded.code,
+            program,
         }
     }
 
     /// The same loaded version under changed decisions or connections; its calls stay counted.
     pub(crate) fn rebind(&self, plugin: &LivePlugin) -> LivePlugin {
-        let loaded = Loaded { program: plugin.program.clone(), code: plugin.code };
-        let bound = self.bind(plugin.version.clone(), loaded);
+        let bound = self.bind(plugin.version.clone(), plugin.program.clone());
         LivePlugin { in_flight: plugin.in_flight.clone(), ..bound }
     }
 

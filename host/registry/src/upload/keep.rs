@@ -1,10 +1,11 @@
 use std::sync::Arc;
 
 use sophia_domain::{Digest, PluginName, TenantId};
+use sophia_sandbox::Program;
 use sophia_store::{Activate, BlobKind, VersionRow};
 
 use super::{Received, Step, Steps, UploadError, Uploaded, examine::Examined, stage::Staged};
-use crate::{Code, Diff, Registry, RegistryError, Version, change::Bound, load::Loaded};
+use crate::{Diff, Registry, RegistryError, Version, change::Bound};
 
 /// A version beside what was decided and what answers now.
 pub(crate) struct Judged {
@@ -38,9 +39,14 @@ impl Registry {
 
     /// `store`, `activate`. Blobs come before the row, the row's commit before the swap.
     pub(super) async fn keep(self, staged: Staged, judged: Judged, mut steps: Steps) -> Result<Uploaded, UploadError> {
-        let Staged { version, row, wasm, loaded } = staged;
+        let Staged { version, row, wasm, aot, program } = staged;
+        let (blobs, digest) = (self.0.store.blobs(), version.digest);
+        let (wasm_name, aot_name) = (digest.hex(), self.aot_name(&digest, version.surface.engine()));
         let kept = async {
-            self.0.store.blobs().put_file(BlobKind::Wasm, &version.digest.hex(), wasm).await?;
+            tokio::try_join!(
+                blobs.put_file(BlobKind::Wasm, &wasm_name, wasm),
+                blobs.put(BlobKind::Aot, &aot_name, aot.as_bytes().to_vec()),
+            )?;
             let when = if judged.is_pending() { Activate::Later } else { Activate::Now };
             self.0.store.add_version(&version.tenant, &version.name, &row, when).await
         };
@@ -48,12 +54,9 @@ impl Registry {
         steps.done(Step::Store);
         let version = Arc::new(version);
         match judged.is_pending() {
-            true => {
-                self.optimise_later(&version);
-                steps.done_with(Step::Activate, "waits for a decision on its asks");
-            }
+            true => steps.done_with(Step::Activate, "waits for a decision on its asks"),
             false => {
-                self.go_live(version.clone(), loaded, &judged.bound);
+                self.go_live(version.clone(), program, &judged.bound);
                 steps.done(Step::Activate);
             }
         }
@@ -80,15 +83,12 @@ impl Registry {
             return Ok(Uploaded::of(&version, judged, steps));
         }
         if self.live().plugin(name.as_str()).is_some_and(|live| live.digest == version.digest) {
-            if self.live().runs_quick_code(&version.digest) {
-                self.optimise_later(&version);
-            }
             steps.done_with(Step::Activate, "it answers already");
             return Ok(Uploaded::of(&version, judged, steps));
         }
-        let loaded = self.load(&version).await?;
+        let program = self.load(&version).await?;
         steps.done(Step::Link);
-        let (version, judged) = self.activate(version, loaded, judged).await?;
+        let (version, judged) = self.activate(version, program, judged).await?;
         steps.done(Step::Activate);
         Ok(Uploaded::of(&version, judged, steps))
     }
@@ -97,25 +97,22 @@ impl Registry {
     pub(crate) async fn activate(
         &self,
         version: Version,
-        loaded: Loaded,
+        program: Arc<Program>,
         judged: Judged,
     ) -> Result<(Arc<Version>, Judged), RegistryError> {
         self.change(|registry| async move {
             registry.0.store.activate(&version.tenant, &version.name, &version.digest).await?;
             let version = Arc::new(version);
-            registry.go_live(version.clone(), loaded, &judged.bound);
+            registry.go_live(version.clone(), program, &judged.bound);
             Ok((version, judged))
         })
         .await
     }
 
-    /// Swaps a version in. Its row is committed. Quick code is optimised from then on.
-    pub(crate) fn go_live(&self, version: Arc<Version>, loaded: Loaded, bound: &Bound) {
-        if loaded.code == Code::Quick {
-            self.optimise_later(&version);
-        }
+    /// Swaps a version in. Its row is committed.
+    pub(crate) fn go_live(&self, version: Arc<Version>, program: Arc<Program>, bound: &Bound) {
         tracing::info!(plugin = %version.name, digest = %version.digest, semver = %version.semver, "a version went live");
-        let plugin = Arc::new(self.binding(bound).bind(version, loaded));
+        let plugin = Arc::new(self.binding(bound).bind(version, program));
         self.swap(|live| live.with(plugin.clone()));
     }
 

@@ -2,24 +2,24 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use sophia_domain::{Digest, PluginName, TenantId};
-use sophia_sandbox::{Description, Effort, Program};
+use sophia_sandbox::{Description, Program, SealedAot};
 use sophia_store::NewVersion;
 use tempfile::NamedTempFile;
 
 use super::{Received, Step, Steps, UploadError, examine::Examined, offer};
-use crate::{Code, Registry, RegistryError, Version, load::Loaded};
+use crate::{Registry, RegistryError, Version};
 
 /// A version that passed every check and is not kept yet.
 pub(super) struct Staged {
     pub(super) version: Version,
     pub(super) row: NewVersion,
     pub(super) wasm: NamedTempFile,
-    pub(super) loaded: Loaded,
+    pub(super) aot: SealedAot,
+    pub(super) program: Arc<Program>,
 }
 
 impl Registry {
-    /// `compile`, `link`, `describe`. The code is quick, so that the version answers soon, and is not
-    /// kept: what is kept comes from the component, optimised.
+    /// `compile`, `link`, `describe`.
     pub(super) async fn stage(
         &self,
         tenant: &TenantId,
@@ -30,10 +30,10 @@ impl Registry {
         let Examined { manifest, text, surface } = examined;
         let aot = {
             let _permit = self.0.compiles.acquire().await;
-            self.0.sandbox.compile(received.file.path(), surface.engine(), Effort::Quick).await?
+            self.0.sandbox.compile(received.file.path(), surface.engine()).await?
         };
-        steps.done_with(Step::Compile, "quickly; optimised code follows");
-        let program = Arc::new(self.0.sandbox.load(aot, &surface).await?);
+        steps.done(Step::Compile);
+        let program = Arc::new(self.0.sandbox.load(aot.clone(), &surface).await?);
         steps.done(Step::Link);
         let description = describe(&program, tenant, name).await?;
         steps.done(Step::Describe);
@@ -59,7 +59,7 @@ impl Registry {
             surface,
             description,
         };
-        Ok(Staged { version, row, wasm: received.file, loaded: Loaded { program, code: Code::Quick } })
+        Ok(Staged { version, row, wasm: received.file, aot, program })
     }
 }
 

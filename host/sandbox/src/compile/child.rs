@@ -10,7 +10,7 @@ use wasmtime::Engine;
 
 use super::EXIT_INVALID;
 use crate::{
-    Effort, EngineKind,
+    EngineKind,
     engine::{Purpose, engine_config},
 };
 
@@ -22,29 +22,24 @@ const MAX_OPEN_FILES: u64 = 64;
 
 /// Reads a component from standard input and writes its code to standard output.
 ///
-/// `args` are those after `compile-child`: the words of engine and effort, and `inspected` in the
-/// memory proof. Exits with 10 where the component is invalid, its reason on standard error.
+/// `args` are those after `compile-child`: the engine's word, and `inspected` in the memory
+/// proof. Exits with 10 where the component is invalid, its reason on standard error.
 pub fn compile_child(args: &[String]) -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let Some(order) = Order::parse(&words) else {
-        return failed(2, "usage: compile-child plain|concurrent quick|full|idle [inspected]");
+    let (kind, is_inspected) = match words.as_slice() {
+        [kind] => (EngineKind::parse(kind), false),
+        [kind, "inspected"] => (EngineKind::parse(kind), true),
+        _ => (None, false),
     };
-    if let Err(error) = limit_self(order.effort) {
+    let Some(kind) = kind else { return failed(2, "usage: compile-child plain|concurrent [inspected]") };
+    if let Err(error) = limit_self() {
         return failed(1, &format!("limits could not be set: {error}"));
     }
-    match compile(&order) {
+    match compile(kind, is_inspected) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Invalid(error)) => failed(EXIT_INVALID, &format!("{error:#}")),
         Err(Failed::Io(error)) => failed(1, &error.to_string()),
     }
-}
-
-/// What the child was started for.
-#[derive(Debug, PartialEq, Eq)]
-struct Order {
-    kind: EngineKind,
-    effort: Effort,
-    is_inspected: bool,
 }
 
 enum Failed {
@@ -52,30 +47,18 @@ enum Failed {
     Io(io::Error),
 }
 
-impl Order {
-    fn parse(words: &[&str]) -> Option<Self> {
-        let (kind, effort, is_inspected) = match words {
-            [kind, effort] => (kind, effort, false),
-            [kind, effort, "inspected"] => (kind, effort, true),
-            _ => return None,
-        };
-        Some(Self { kind: EngineKind::parse(kind)?, effort: Effort::parse(effort)?, is_inspected })
-    }
-}
-
-fn compile(order: &Order) -> Result<(), Failed> {
+fn compile(kind: EngineKind, is_inspected: bool) -> Result<(), Failed> {
     let mut wasm = Vec::new();
     io::stdin().lock().read_to_end(&mut wasm).map_err(Failed::Io)?;
-    let purpose = Purpose::Compile { effort: order.effort, is_inspected: order.is_inspected };
-    let engine = Engine::new(&engine_config(order.kind, &purpose)).map_err(Failed::Invalid)?;
+    let engine = Engine::new(&engine_config(kind, &Purpose::Compile { is_inspected })).map_err(Failed::Invalid)?;
     let code = engine.precompile_component(&wasm).map_err(Failed::Invalid)?;
     let mut out = io::stdout().lock();
     out.write_all(&code).and_then(|()| out.flush()).map_err(Failed::Io)
 }
 
-/// Limits that hold for this process from here on, and a low priority, so that a compilation takes
-/// what calls leave.
-fn limit_self(effort: Effort) -> io::Result<()> {
+/// Limits that hold for this process from here on, and idle priority, so that a compilation
+/// takes what calls leave.
+fn limit_self() -> io::Result<()> {
     for (resource, limit) in [
         (Resource::As, MAX_ADDRESS_SPACE),
         (Resource::Cpu, MAX_CPU_SECONDS),
@@ -85,7 +68,7 @@ fn limit_self(effort: Effort) -> io::Result<()> {
     ] {
         setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(limit) })?;
     }
-    rustix::process::setpriority_process(None, effort.niceness())?;
+    rustix::process::setpriority_process(None, 10)?;
     // Dies with the node, even when the node is killed.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     Ok(())
@@ -96,24 +79,4 @@ fn failed(code: u8, reason: &str) -> ExitCode {
     // Nobody is left to tell where this fails too.
     drop(writeln!(err, "{reason}"));
     ExitCode::from(code)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_what_it_is_started_with_and_nothing_else() {
-        for kind in [EngineKind::Plain, EngineKind::Concurrent] {
-            for effort in Effort::ALL {
-                let words = [kind.as_str(), effort.as_str()];
-                assert_eq!(Order::parse(&words), Some(Order { kind, effort, is_inspected: false }));
-                let inspected = [words[0], words[1], "inspected"];
-                assert_eq!(Order::parse(&inspected), Some(Order { kind, effort, is_inspected: true }));
-            }
-        }
-        for wrong in [&[][..], &["plain"], &["quick", "plain"], &["plain", "quick", "x"], &["plain", "fast"]] {
-            assert_eq!(Order::parse(wrong), None, "{wrong:?}");
-        }
-    }
 }
