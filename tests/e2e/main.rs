@@ -24,14 +24,11 @@ mod kept;
 mod kill_at;
 mod limits;
 mod memory_proof;
-<<<<<<< HEAD
 mod model_faults;
 mod model_policy;
 mod models;
 mod openai;
 mod optimise;
-=======
->>>>>>> parent of de005d3 (registry: live on quick code, optimised code follows)
 mod ordinary_crates;
 mod policy;
 mod refusals;
