@@ -29,6 +29,7 @@ fn reads_every_setting() {
         egress = { named = ["127.0.0.1:9000"], connect_to = { "api.hubapi.com:443" = "127.0.0.1:1" } }
         limits = { memory = "32MiB", reuse = 0 }
         calls = { max_concurrent = 8 }
+        models = { policy = "cost-aware", max_concurrent = 9, on_fault = "open", upstream = [{ name = "w", url = "http://10.0.0.1:8000/v1", kind = "worker" }] }
         uploads = { max = "1MiB", max_compiles = 3 }
         telemetry = { otlp_endpoint = "http://collector:4318/", log_format = "json", log = "debug" }
         "#,
@@ -37,6 +38,9 @@ fn reads_every_setting() {
     assert_eq!(config.environment, Environment::Production);
     assert_eq!(config.http.drain, Duration::from_secs(5));
     assert_eq!(config.calls.max_concurrent_per_plugin, 6);
+    assert_eq!(config.models.policy.unwrap().as_str(), "cost-aware");
+    assert_eq!((config.models.max_concurrent, config.models.upstreams.named()), (9, vec!["10.0.0.1:8000".to_owned()]));
+    assert!(config.models.worker.is_none());
     assert_eq!(config.caps.memory, ByteSize::mib(32));
     assert_eq!(config.telemetry.otlp_traces.unwrap().as_str(), "http://collector:4318/v1/traces");
     assert_eq!(config.egress.connect_to, [("api.hubapi.com:443".to_owned(), "127.0.0.1:1".parse().unwrap())]);
@@ -52,6 +56,7 @@ fn says_everything_that_is_wrong_at_once() {
         metrics = { open_to = ["everybody"] }
         egress = { named = ["localhost"], connect_to = { "a.example:443" = "here" }, ca_file = "/nowhere/ca.pem" }
         limits = { memory = "64mb" }
+        models = { policy = "No Policy", max_concurrent = 0, worker_url = "http://a.example", upstream = [{ name = "a/b", url = "http://a.example", kind = "provider" }] }
         telemetry = { otlp_endpoint = "collector", log_format = "xml" }
         "#,
     );
@@ -74,4 +79,16 @@ fn says_everything_that_is_wrong_at_once() {
 #[test]
 fn refuses_a_field_that_does_not_exist() {
     assert!(toml::from_str::<RawConfig>("[limit]\nmemory = '1MiB'").is_err());
+}
+
+#[test]
+fn a_worker_is_looked_for_in_development_only_and_where_nothing_is_named() {
+    let upstream = r#"upstream = [{ name = "w", url = "http://10.0.0.1:8000/v1", kind = "worker" }]"#;
+    let worker = |text: &str| check(text).map(|config| config.models.worker.map(|url| url.address().to_owned()));
+    assert_eq!(worker("").unwrap().as_deref(), Some("127.0.0.1:8081"));
+    assert_eq!(worker(r#"models.worker_url = "http://[::1]:9""#).unwrap().as_deref(), Some("[::1]:9"));
+    for none in [r#"models.worker_url = "off""#, r#"environment = "production""#, &format!("[models]\n{upstream}")] {
+        assert_eq!(worker(none).unwrap(), None, "{none}");
+    }
+    assert!(worker(&format!("[models]\nworker_url = \"http://[::1]:9\"\n{upstream}")).is_err());
 }
