@@ -12,6 +12,7 @@
 )]
 
 mod bad_input;
+mod budgets;
 mod contract;
 mod crash;
 mod doors;
@@ -23,6 +24,10 @@ mod kept;
 mod kill_at;
 mod limits;
 mod memory_proof;
+mod model_faults;
+mod model_policy;
+mod models;
+mod openai;
 mod ordinary_crates;
 mod policy;
 mod refusals;
@@ -30,4 +35,6 @@ mod secrets;
 mod swap;
 mod telemetry;
 mod upload;
+mod upstream;
 mod webhook;
+mod worker_lookup;

@@ -1,4 +1,4 @@
-//! A routing policy is asked, directly as long as there are no models.
+//! A routing policy is asked directly. `model_policy` has it in the path of requests.
 
 use serde_json::{Value, json};
 use sophia_tests::{Setup, guest};

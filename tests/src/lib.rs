@@ -22,6 +22,7 @@ mod paths;
 mod reply;
 mod setup;
 mod soak;
+mod worker;
 
 pub use client::{Caller, page_items};
 pub use component::{variant, with_manifest, without_manifest};
@@ -31,3 +32,4 @@ pub use paths::{guest, has_guest, sophia};
 pub use reply::Reply;
 pub use setup::{DataDir, Setup};
 pub use soak::{count, is_soak};
+pub use worker::{Worker, openai_python, weights};

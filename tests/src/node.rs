@@ -57,6 +57,8 @@ impl Node {
             .arg("--config")
             .arg(&config)
             .env("SOPHIA_OPERATOR_KEY", KEY)
+            // What happens to listen on this machine is no part of a test.
+            .env("SOPHIA_WORKER_URL", "off")
             .envs(setup.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

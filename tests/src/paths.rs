@@ -27,7 +27,7 @@ pub(crate) fn guest_path(name: &str) -> PathBuf {
 }
 
 /// `CARGO_TARGET_DIR`, or where this executable was built: `{target}/release/deps/e2e-…`.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(
         || {
             let exe = env::current_exe().expect("this test knows its own path");

@@ -81,6 +81,16 @@ impl Setup {
         self
     }
 
+    /// Adds `[[models.upstream]]`, in TOML.
+    pub fn upstream(mut self, written: &str) -> Self {
+        let upstream = Value::Table(written.parse().unwrap_or_else(|e| panic!("{e}: {written}")));
+        match self.table("models").get_mut("upstream") {
+            Some(Value::Array(list)) => list.push(upstream),
+            _ => drop(self.table("models").insert("upstream".into(), Value::Array(vec![upstream]))),
+        }
+        self
+    }
+
     /// Sets one key of the configuration file.
     pub fn set(mut self, path: &[&str], value: impl Into<Value>) -> Self {
         let (key, tables) = path.split_last().expect("a key");

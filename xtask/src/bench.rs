@@ -5,6 +5,7 @@
 //! so that a machine that slows down slows both.
 
 mod load;
+mod models;
 mod subject;
 
 use std::{cell::OnceCell, thread, time::Duration};
@@ -32,6 +33,11 @@ use subject::Subject;
   deploy.60k      ms from upload to the first 200 at the route, p50     baseline: at most 60
   start.ready     ms from start to the first 200 of /ready              baseline: at most 300
   idle.rss        MB resident when ready and quiet                      baseline: at most 64
+  model.overhead.p50, model.overhead.p99
+                  us that a chat takes more than straight to its upstream, at 1,000/s with key,
+                  ledger and policy                                     baseline: at most 300, 2000
+  model.stream    us that an event of a streamed chat takes more        baseline: at most 100
+  policy.route    us that the policy takes of a chat, p50               baseline: at most 25
 
 Examples:
   cargo xtask bench                      all of them, median of five runs of 4 s each
@@ -72,17 +78,23 @@ struct Bench {
     subject: OnceCell<Subject>,
     /// Bare hyper and a fresh call, measured in turns.
     call: OnceCell<[f64; 2]>,
+    /// What is added to a chat, measured once for three figures.
+    chats: OnceCell<models::Chats>,
 }
 
 type Measure = fn(&Bench) -> Result<Figure>;
 
-const FIGURES: [(&str, Measure); 6] = [
+const FIGURES: [(&str, Measure); 10] = [
     ("bare.hyper", bare_hyper),
     ("call.fresh", call_fresh),
     ("endpoint.fresh", endpoint_fresh),
     ("deploy.60k", deploy),
     ("start.ready", start_ready),
     ("idle.rss", idle_rss),
+    ("model.overhead.p50", models::overhead_p50),
+    ("model.overhead.p99", models::overhead_p99),
+    ("model.stream", models::stream),
+    ("policy.route", models::policy),
 ];
 
 /// That every figure can be measured. A step of CI.
@@ -117,7 +129,7 @@ impl Bench {
         step("build the host and the yardstick", || {
             checkout.cargo().args(["build", "--release", "--locked", "--workspace", "--bins"]).run()
         })?;
-        let guests = Guests::new(checkout, ["hello", "echo"].map(str::to_owned).to_vec());
+        let guests = Guests::new(checkout, ["hello", "echo", "cost-aware"].map(str::to_owned).to_vec());
         guests.build_all()?;
         let (rounds, each, n_deploys) = match is_quick {
             true => (1, Duration::from_secs(1), 3),
@@ -133,6 +145,7 @@ impl Bench {
             n_deploys,
             subject: OnceCell::new(),
             call: OnceCell::new(),
+            chats: OnceCell::new(),
         })
     }
 
@@ -216,8 +229,8 @@ impl Figure {
     fn in_words(&self) -> String {
         let Self { name, value, unit, .. } = self;
         match self.baseline.zip(self.ratio) {
-            Some((baseline, ratio)) => format!("{name:<15} {value:>10.1} {unit:<11} {ratio:.3} × {baseline:.1}"),
-            None => format!("{name:<15} {value:>10.1} {unit}"),
+            Some((baseline, ratio)) => format!("{name:<18} {value:>10.1} {unit:<11} {ratio:.3} × {baseline:.1}"),
+            None => format!("{name:<18} {value:>10.1} {unit}"),
         }
     }
 }

@@ -67,11 +67,13 @@ pub(crate) fn docs(checkout: &Checkout) -> Result<()> {
     })
 }
 
-/// The host workspace. Last, so that the summary is the last thing to be read.
+/// The host workspace, with a real worker for the tests that ask models. Last, so that the summary is the last thing to be read.
 pub(crate) fn nextest(checkout: &Checkout, args: &Args, counts: Counts) -> Result<()> {
     let program = tools::NEXTEST.ensure(checkout)?;
+    let (worker, models) = worker::ready(checkout)?;
     let mut command = checkout.cargo_program(&program);
     command.args(["nextest", "run", "--release", "--locked", "--workspace"]);
+    command.env("SOPHIA_BIN", checkout.sophia()).env("SOPHIA_WORKER_BIN", worker).env("SOPHIA_MODELS", models);
     if counts == Counts::Large {
         command.env("SOPHIA_SOAK", "1").args(["--profile", "soak"]);
     }

@@ -1,6 +1,6 @@
 //! The worker: a workspace of its own, with its own lock file and its own build outputs.
 
-use std::process::Command;
+use std::{path::PathBuf, process::Command};
 
 use anyhow::{Context, Result};
 
@@ -15,6 +15,18 @@ pub(crate) fn test(checkout: &Checkout) -> Result<()> {
         ensure_pip()?;
         cargo(checkout, "test").run()
     })
+}
+
+/// Its binary, built, and the folder of its weights, fetched: what end-to-end tests start.
+pub(crate) fn ready(checkout: &Checkout) -> Result<(PathBuf, PathBuf)> {
+    let folder = checkout.target.join("worker");
+    let (binary, models) = (folder.join("release/sophia-worker"), folder.join("models"));
+    step("build the worker and fetch its weights", || {
+        ensure_pip()?;
+        cargo(checkout, "build").run()?;
+        Command::new(&binary).arg("pull").arg("--models").arg(&models).run()
+    })?;
+    Ok((binary, models))
 }
 
 /// A cargo command on the worker, apart from the host's build outputs.

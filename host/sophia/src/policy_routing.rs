@@ -37,7 +37,7 @@ impl PolicyRouting {
         Self { named, wired: OnceLock::new() }
     }
 
-    /// Says where plugins are. Until then nothing is decided, and nothing asks.
+    /// Says where plugins are. Until then nothing asks.
     pub(crate) fn wire(&self, registry: Registry, metrics: Arc<Metrics>) {
         // Composition does this once.
         let _ = self.wired.set(Wired { registry, metrics });
@@ -67,7 +67,7 @@ impl Routing for PolicyRouting {
         request: &RoutingRequest,
         candidates: &[Candidate],
     ) -> Result<Option<Decision>, RoutingFault> {
-        let Some(wired) = self.wired.get() else { return Ok(None) };
+        let wired = self.wired.get().ok_or(RoutingFault)?;
         let Some(plugin) = self.policy(&wired.registry)? else { return Ok(None) };
         let meter = wired.metrics.plugin(&plugin.name);
         let _counted = admission::count(&meter, plugin.enter());

@@ -117,7 +117,8 @@ fn lists_its_models() {
     assert_eq!(status, 200);
     let ids: Vec<&Value> = list["data"].as_array().unwrap().iter().map(|model| &model["id"]).collect();
     assert_eq!(ids, ["smollm2-135m-instruct", "all-minilm-l6-v2"]);
-    assert_eq!(worker.get(&format!("/v1/models/{CHAT}")).1["max_model_len"], 4096);
+    let chat = worker.get(&format!("/v1/models/{CHAT}")).1;
+    assert_eq!((&chat["max_model_len"], &chat["kind"]), (&json!(4096), &json!("chat")));
     assert_eq!(worker.get("/v1/models/gpt-9").1["error"]["code"], "model_not_found");
 }
 

@@ -11,7 +11,7 @@ use crate::{
 
 /// The core of whatever is measured, and that of the load.
 pub(super) const SERVER_CORE: &str = "0";
-const LOAD_CORE: &str = "1";
+pub(super) const LOAD_CORE: &str = "1";
 
 /// Requests that are sent over and over on 32 connections.
 pub(super) struct Load {
