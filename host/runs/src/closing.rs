@@ -111,11 +111,8 @@ impl Ended {
 
 /// The sum of a run's charges. All of its calls that ended are in it.
 pub(crate) async fn spent(ledger: &Ledger, run: &RunRef) -> Result<RunSpent, LedgerError> {
-    let filter = ChargeFilter {
-        tenant: Some(run.tenant.clone()),
-        run: Some(run.id.clone()),
-        ..ChargeFilter::default()
-    };
+    let filter =
+        ChargeFilter { tenant: Some(run.tenant.clone()), run: Some(run.id.clone()), ..ChargeFilter::default() };
     let totals = ledger.totals(&filter, &[]).await?;
     Ok(totals.first().map_or_else(RunSpent::default, |total| RunSpent {
         n_charges: total.n_charges,

@@ -13,9 +13,7 @@ use serde_json::{Value, json};
 use sophia_domain::{KeyId, PluginName, RunId, Usd};
 use sophia_ledger::{BudgetScope, Ledger};
 use sophia_models::{Asker, Models};
-use sophia_sandbox::{
-    Agent, AgentOutcome, Answer, HostCall, PluginError, RunFault, RunPort, SubStep, Usage,
-};
+use sophia_sandbox::{Agent, AgentOutcome, Answer, HostCall, PluginError, RunFault, RunPort, SubStep, Usage};
 use sophia_store::runs::{EventRow, RunRef, RunWrite, StepAnswer, StepRow, StepUsage};
 use tokio::sync::{Semaphore, oneshot, watch};
 

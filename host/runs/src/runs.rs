@@ -243,13 +243,8 @@ impl Inner {
     ) -> Result<(), StartError> {
         let run = new.run.clone();
         let live = Arc::new(LiveRun::new());
-        let about = About {
-            run: run.clone(),
-            key: order.key,
-            pattern: order.pattern,
-            traceparent: order.traceparent,
-            began,
-        };
+        let about =
+            About { run: run.clone(), key: order.key, pattern: order.pattern, traceparent: order.traceparent, began };
         let recorder = Arc::new(Recorder::new(about, self.rooms.clone(), self.queue.clone(), live.seen.clone()));
         let scope = BudgetScope::Run(run.tenant.clone(), run.id.clone());
         if let Err(error) = self.rooms.ledger.set_budget(scope, Some(budget)).await {

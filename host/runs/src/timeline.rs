@@ -31,8 +31,7 @@ const GUESTS: [&str; 9] = [
 ];
 
 /// What only the host adds: it knows of them, and a pattern could be wrong.
-const HOSTS: [&str; 7] =
-    [SWARM_START, SWARM_END, AGENT_START, AGENT_END, "memory_access", "memory_store", COST_UPDATE];
+const HOSTS: [&str; 7] = [SWARM_START, SWARM_END, AGENT_START, AGENT_END, "memory_access", "memory_store", COST_UPDATE];
 
 /// Characters of a text that an event shows.
 const MAX_PREVIEW: usize = 200;

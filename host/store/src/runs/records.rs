@@ -168,11 +168,12 @@ impl Store {
     pub async fn start_run(&self, new: &NewRun, first: &EventRow) -> Result<Started, StoreError> {
         let mut transaction = self.write().await?;
         if let Some(name) = &new.idempotency_key {
-            let row: Option<Raw> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} WHERE tenant = ? AND idempotency_key = ?")))
-                .bind(new.run.tenant.as_str())
-                .bind(name.as_str())
-                .fetch_optional(&mut *transaction)
-                .await?;
+            let row: Option<Raw> =
+                sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} WHERE tenant = ? AND idempotency_key = ?")))
+                    .bind(new.run.tenant.as_str())
+                    .bind(name.as_str())
+                    .fetch_optional(&mut *transaction)
+                    .await?;
             if let Some(row) = row {
                 return Ok(Started::Before(Box::new(row.try_into()?)));
             }
@@ -250,14 +251,10 @@ impl TryFrom<Raw> for RunRow {
 
     fn try_from(raw: Raw) -> Result<Self, StoreError> {
         let unreadable = StoreError::Unreadable;
-        let run = RunRef {
-            tenant: raw.tenant.parse().map_err(|_| unreadable("tenant"))?,
-            id: RunId::from(raw.id),
-        };
+        let run = RunRef { tenant: raw.tenant.parse().map_err(|_| unreadable("tenant"))?, id: RunId::from(raw.id) };
         let blames = [Blame::Plugin, Blame::Host, Blame::Caller, Blame::Upstream];
-        let blame = raw.blame.map(|word| {
-            blames.into_iter().find(|blame| blame.as_str() == word).ok_or(unreadable("blame"))
-        });
+        let blame =
+            raw.blame.map(|word| blames.into_iter().find(|blame| blame.as_str() == word).ok_or(unreadable("blame")));
         Ok(Self {
             number: to_count(raw.number)?,
             new: NewRun {
