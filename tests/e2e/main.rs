@@ -31,6 +31,7 @@ mod openai;
 mod ordinary_crates;
 mod policy;
 mod refusals;
+mod runs;
 mod secrets;
 mod swap;
 mod telemetry;
