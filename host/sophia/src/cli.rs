@@ -178,6 +178,8 @@ mod tests {
                   connector    Call a connector
                   policy       Call a policy
                   models       List models, and fetch the weights of the worker
+                  swarm        Run patterns
+                  debug        See what happened in a run
                   cost         Say what model calls cost
                   budget       Limit what may be spent
                   completions  Print completions for a shell
