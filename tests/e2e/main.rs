@@ -32,6 +32,7 @@ mod optimise;
 mod ordinary_crates;
 mod policy;
 mod refusals;
+mod runs;
 mod secrets;
 mod swap;
 mod telemetry;

@@ -13,6 +13,8 @@ pub struct Asker {
     pub plugin: Option<PluginName>,
     /// The run that it is part of.
     pub run: Option<RunId>,
+    /// The most that one call may cost, beside the budgets; none where nothing else bounds it.
+    pub most: Option<Usd>,
     /// The W3C trace context to pass on.
     pub traceparent: Option<HeaderValue>,
 }

@@ -20,10 +20,10 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     /// Notes a failure; an error where no other candidate would do better. A prompt that is too
-    /// long for one may fit into another.
+    /// long for one may fit into another, and what is too dear at one may be allowed at another.
     pub(crate) fn note(&mut self, served: &Served, failure: Failure) -> Result<(), ModelError> {
         let error = match failure {
-            Failure::Final(error @ ModelError::ContextLength { .. }) => {
+            Failure::Final(error @ (ModelError::ContextLength { .. } | ModelError::Capped { .. })) => {
                 self.last = Some(error);
                 return Ok(());
             }

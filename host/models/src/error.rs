@@ -51,6 +51,14 @@ pub enum ModelError {
         /// What the call may cost.
         upper: Usd,
     },
+    /// The call may cost more than whoever asks allows for it.
+    #[error("the call may cost {upper}, and at most {most} is allowed for it")]
+    Capped {
+        /// The most that it may cost.
+        most: Usd,
+        /// What it may come to.
+        upper: Usd,
+    },
     /// The money cannot be counted now.
     #[error("the ledger does not answer, and nothing is spent uncounted")]
     LedgerUnavailable,
@@ -132,7 +140,8 @@ impl ModelError {
             | Self::Unknown { .. }
             | Self::ContextLength { .. }
             | Self::Refused { .. }
-            | Self::Exhausted { .. } => Blame::Caller,
+            | Self::Exhausted { .. }
+            | Self::Capped { .. } => Blame::Caller,
             Self::PolicyFailed => Blame::Plugin,
             Self::LedgerUnavailable | Self::Misconfigured { .. } => Blame::Host,
             Self::Down | Self::Limited { .. } | Self::TimedOut { .. } | Self::Failed { .. } => Blame::Upstream,
@@ -167,7 +176,7 @@ impl ModelError {
             Self::ContextLength { .. } => (400, INVALID, "context_length_exceeded"),
             Self::Refused { .. } => (403, INVALID, "refused_by_policy"),
             Self::PolicyFailed => (503, SERVER, "policy_failed"),
-            Self::Exhausted { .. } => (429, "insufficient_quota", "insufficient_quota"),
+            Self::Exhausted { .. } | Self::Capped { .. } => (429, "insufficient_quota", "insufficient_quota"),
             Self::LedgerUnavailable => (503, SERVER, "ledger_unavailable"),
             Self::Down => (503, SERVER, "upstream_down"),
             Self::Limited { .. } => (429, "requests", "rate_limit_exceeded"),

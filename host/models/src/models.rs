@@ -200,6 +200,11 @@ impl Inner {
         served: &Served,
         bounds: Bounds,
     ) -> Result<Tab, Failure> {
+        let upper = served.model.prices.upper_bound(bounds.input, bounds.output);
+        let upper = upper.map_err(|_| Failure::Final(ModelError::too_dear()))?;
+        if let Some(most) = asker.most.filter(|most| upper > *most) {
+            return Err(Failure::Final(ModelError::Capped { most, upper }));
+        }
         let draft = Draft {
             tenant: asker.tenant.clone(),
             key: asker.key.clone(),

@@ -75,6 +75,23 @@ pub enum HostCall {
     Agents,
 }
 
+impl HostCall {
+    /// The name in a journal: that of the function in the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Now => "clock.now",
+            Self::Monotonic => "clock.monotonic",
+            Self::Random => "random.bytes",
+            Self::Config => "config.get",
+            Self::Remaining => "budget.remaining",
+            Self::Complete => "models.complete",
+            Self::Stream => "models.open-stream",
+            Self::Embed => "models.embed",
+            Self::Agents => "agents.run",
+        }
+    }
+}
+
 /// One item of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SubStep {

@@ -2,6 +2,7 @@
 //! bindings. JSON stays text, because its shape is somebody else's.
 
 use serde::{Deserialize, Serialize};
+use sophia_models::ModelError;
 
 use crate::bindings::{
     exports::sophia::plugin::{about, connector_calls, pattern_calls, routing},
@@ -237,6 +238,29 @@ impl From<PluginError> for types::Error {
             PluginError::Cancelled => Self::Cancelled,
             PluginError::Unavailable(text) => Self::Unavailable(text),
             PluginError::Other(text) => Self::Other(text),
+        }
+    }
+}
+
+impl From<ModelError> for PluginError {
+    /// The models' refusals in the contract's words.
+    fn from(error: ModelError) -> Self {
+        let text = error.to_string();
+        match error {
+            ModelError::Invalid { .. } | ModelError::ContextLength { .. } => Self::Invalid(text),
+            ModelError::Unknown { .. } => Self::NotFound(text),
+            ModelError::Refused { .. } => Self::Denied(text),
+            ModelError::Exhausted { scope, .. } => Self::Exhausted(scope.kind().to_owned()),
+            // Only an agent's own budget caps a call.
+            ModelError::Capped { .. } => Self::Exhausted("agent".to_owned()),
+            ModelError::Limited { retry_after } => {
+                Self::Limited(Some(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX)))
+            }
+            ModelError::TimedOut { .. } => Self::TimedOut,
+            ModelError::Down | ModelError::Failed { .. } => Self::Upstream { status: None, message: text },
+            ModelError::PolicyFailed | ModelError::LedgerUnavailable | ModelError::Misconfigured { .. } => {
+                Self::Unavailable(text)
+            }
         }
     }
 }

@@ -8,13 +8,17 @@ mod client;
 mod connection;
 mod connector;
 mod cost;
+mod debug;
+mod events;
 mod failure;
 mod input;
 mod models;
 mod plugin;
 mod policy;
+mod run_view;
 mod secret;
 mod show;
+mod swarm;
 
 use std::process::ExitCode;
 
@@ -89,6 +93,12 @@ enum Command {
     /// List models, and fetch the weights of the worker
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// Run patterns
+    #[command(subcommand)]
+    Swarm(swarm::SwarmCommand),
+    /// See what happened in a run
+    #[command(subcommand)]
+    Debug(debug::DebugCommand),
     /// Say what model calls cost
     #[command(subcommand)]
     Cost(cost::CostCommand),
@@ -133,6 +143,8 @@ fn run(node: NodeArgs, command: Command) -> Result<(), Failure> {
             Command::Connector(command) => connector::run(command, &client, show).await,
             Command::Policy(command) => policy::run(command, &client, show).await,
             Command::Models(_) => models::list(&client, show).await,
+            Command::Swarm(command) => swarm::run(command, &client, show).await,
+            Command::Debug(command) => debug::run(command, &client, show).await,
             Command::Cost(command) => cost::run(command, &client, show).await,
             Command::Budget(command) => budget::run(command, &client, show).await,
             Command::Serve(_) | Command::Completions { .. } => Ok(()),
@@ -173,6 +185,8 @@ mod tests {
                   connector    Call a connector
                   policy       Call a policy
                   models       List models, and fetch the weights of the worker
+                  swarm        Run patterns
+                  debug        See what happened in a run
                   cost         Say what model calls cost
                   budget       Limit what may be spent
                   completions  Print completions for a shell

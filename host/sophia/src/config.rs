@@ -7,6 +7,7 @@ mod check;
 mod checked;
 mod models;
 mod raw;
+mod runs;
 
 pub(crate) use checked::{Calls, Config, Environment, LogFormat, TelemetryConfig};
 pub(crate) use raw::RawConfig;

@@ -7,6 +7,8 @@
 //! PUT|DELETE /v1/secrets/{name}                               GET  /v1/secrets
 //! PUT|GET|DELETE /v1/budgets/tenant|keys/{key}|runs/{run}     GET  /v1/budgets
 //! POST /v1/budgets/…/release                                  GET  /v1/costs
+//! POST /v1/swarms/{pattern}/runs         GET /v1/runs         GET  /v1/runs/{id}
+//! GET /v1/runs/{id}/timeline|events|journal                   POST /v1/runs/{id}/cancel
 //! GET /live /ready /health /config /metrics
 //! ```
 //!
@@ -23,6 +25,7 @@ mod health;
 mod metrics;
 mod plugins;
 mod refusal;
+mod runs;
 mod secrets;
 mod upload;
 
@@ -33,8 +36,8 @@ use axum::{
     body::Body as ControlBody,
     routing::{get, post, put},
 };
-use http::{Request, Response, header, request::Parts};
-use sophia_domain::ProblemDocument;
+use http::{HeaderValue, Request, Response, header, request::Parts};
+use sophia_domain::{ProblemDocument, RequestId};
 use tower::ServiceExt;
 
 use crate::{
@@ -48,10 +51,14 @@ pub(crate) use refusal::Refusal;
 pub(crate) struct Control(Router);
 
 /// What a handler may know of the request beyond HTTP.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Asked {
     /// Who asks, as the connection knows it.
     pub(crate) peer: IpAddr,
+    /// Names the request.
+    pub(crate) id: RequestId,
+    /// W3C `traceparent` of what is done because of it.
+    pub(crate) traceparent: Option<HeaderValue>,
 }
 
 impl Control {
@@ -74,6 +81,13 @@ impl Control {
             .route("/v1/costs", get(costs::costs))
             .route("/v1/budgets", get(budgets::list))
             .merge(budget_routes())
+            .route("/v1/swarms/{pattern}/runs", post(runs::start))
+            .route("/v1/runs", get(runs::list))
+            .route("/v1/runs/{id}", get(runs::get))
+            .route("/v1/runs/{id}/timeline", get(runs::timeline))
+            .route("/v1/runs/{id}/events", get(runs::events))
+            .route("/v1/runs/{id}/journal", get(runs::journal))
+            .route("/v1/runs/{id}/cancel", post(runs::cancel))
             .route("/live", get(health::live))
             .route("/ready", get(health::ready))
             .route("/health", get(health::health))
@@ -93,7 +107,11 @@ impl Control {
         body: CallerBody,
     ) -> Result<Response<Body>, ProblemDocument> {
         let mut request = Request::from_parts(head, ControlBody::new(body));
-        request.extensions_mut().insert(Asked { peer: exchange.peer() });
+        request.extensions_mut().insert(Asked {
+            peer: exchange.peer(),
+            id: exchange.id(),
+            traceparent: exchange.trace.outward(&exchange.span),
+        });
         let Ok(mut response) = self.0.clone().oneshot(request).await;
         match response.extensions_mut().remove::<Refusal>() {
             Some(refusal) => {

@@ -21,4 +21,5 @@ mod policy;
 mod target;
 mod webhook;
 
+pub(crate) use call::{live as live_plugin, span as call_span};
 pub(crate) use target::Target;

@@ -6,6 +6,7 @@ use sophia_identity::Identity;
 use sophia_ledger::Ledger;
 use sophia_models::Models;
 use sophia_registry::Registry;
+use sophia_runs::Runs;
 use sophia_store::Store;
 use sophia_vault::Vault;
 use tokio_util::task::TaskTracker;
@@ -30,6 +31,8 @@ pub(crate) struct Node {
     pub(crate) models: Models,
     /// Plugins.
     pub(crate) registry: Registry,
+    /// Runs of patterns.
+    pub(crate) runs: Runs,
     /// Who may call now.
     pub(crate) admission: Arc<Admission>,
     /// What plugins logged.

@@ -124,9 +124,10 @@ async fn serve(service: Arc<Service>, listener: TcpListener, mut signals: signal
     ExitCode::SUCCESS
 }
 
-/// Requests in flight first; then the changes that went on when their callers left.
+/// Requests in flight and runs first, since who watches a run stays until it ends; then the changes
+/// that went on when their callers left.
 async fn finish(node: &Node) {
-    node.tasks.wait().await;
+    tokio::join!(node.tasks.wait(), node.runs.drain(node.config.http.drain));
     node.registry.drain().await;
     if let Err(error) = node.ledger.drain(LEDGER_DRAIN).await {
         tracing::error!(%error, "what is not written counts as spent at the next start");

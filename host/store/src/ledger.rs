@@ -16,14 +16,14 @@ pub use totals::{Dimension, Total};
 use crate::StoreError;
 
 /// An amount as its column holds it. Every amount fits.
-fn to_column(usd: Usd) -> i64 {
+pub(crate) fn to_column(usd: Usd) -> i64 {
     i64::try_from(usd.micros()).unwrap_or(i64::MAX)
 }
 
-fn to_usd(column: i64) -> Result<Usd, StoreError> {
+pub(crate) fn to_usd(column: i64) -> Result<Usd, StoreError> {
     u64::try_from(column).ok().and_then(Usd::from_micros).ok_or(StoreError::Unreadable("amount"))
 }
 
-fn to_count(column: i64) -> Result<u64, StoreError> {
+pub(crate) fn to_count(column: i64) -> Result<u64, StoreError> {
     u64::try_from(column).map_err(|_| StoreError::Unreadable("count"))
 }

@@ -11,6 +11,7 @@ mod error;
 mod grants;
 pub mod ledger;
 mod plugins;
+pub mod runs;
 pub mod secrets;
 pub mod settings;
 mod sweep;

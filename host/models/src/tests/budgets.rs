@@ -49,3 +49,16 @@ async fn many_calls_at_once_never_exceed_a_budget() {
     assert_eq!((budget.spent.micros(), budget.held.micros()), (n_answered * COST, 0));
     assert_eq!(server.asked("/v1/chat/completions").len() as u64, n_answered);
 }
+
+#[tokio::test]
+async fn a_call_that_may_cost_more_than_is_allowed_for_it_is_refused() {
+    let server = Worker::well().await;
+    let mut world = World::new(&worker("here", &server.url(), "")).await;
+    let most = |micros| sophia_domain::Usd::from_micros(micros);
+    world.asker.most = most(HELD - 1);
+    assert!(matches!(world.chat(CHAT).await, Err(ModelError::Capped { .. })));
+    assert!(matches!(world.stream(STREAM).await, Err(ModelError::Capped { .. })));
+    assert!(server.asked("/v1/chat/completions").is_empty());
+    world.asker.most = most(HELD);
+    assert!(world.chat(CHAT).await.is_ok());
+}

@@ -54,7 +54,14 @@ impl World {
         let ledger = Ledger::open(store).await.unwrap();
         let egress = Egress::new(EgressConfig { named: config.named(), ..EgressConfig::default() }).unwrap();
         let parts = Parts { egress, vault: &vault, ledger: ledger.clone(), policy: Arc::new(policy) };
-        let asker = Asker { tenant: TenantId::main(), key: "k1".into(), plugin: None, run: None, traceparent: None };
+        let asker = Asker {
+            tenant: TenantId::main(),
+            key: "k1".into(),
+            plugin: None,
+            run: None,
+            most: None,
+            traceparent: None,
+        };
         Self { models: Models::new(config, parts), ledger, asker, _dir: dir }
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use serde::Serialize;
-use sophia_models::{self as models, Asker, Finish, ModelError, Models};
+use sophia_models::{self as models, Asker, Finish, Models};
 use wasmtime::{Result, component::Resource};
 
 use super::steps::{Item, Recorded};
@@ -142,7 +142,7 @@ impl CompletionStream {
             }
             Ok(Some(models::CompletionEvent::Done(done))) => Ok(Completion::from(done)),
             Ok(None) => Err(PluginError::Upstream { status: None, message: "the answer has no end".to_owned() }),
-            Err(error) => Err(refused(error)),
+            Err(error) => Err(error.into()),
         };
         self.stream = None;
         if let Some(item) = &self.item {
@@ -160,6 +160,7 @@ impl Guest {
             key: self.call.key.clone(),
             plugin: Some(self.call.plugin.clone()),
             run: self.call.run.as_ref().map(|run| run.id().clone()),
+            most: None,
             traceparent: self.call.traceparent.clone(),
         }
     }
@@ -190,17 +191,17 @@ impl Guest {
 impl Way {
     async fn complete(&self, request: models::CompletionRequest) -> Result<Completion, PluginError> {
         may_use(&self.classes, &request.class)?;
-        self.models.complete(&self.asker, request).await.map(Completion::from).map_err(refused)
+        self.models.complete(&self.asker, request).await.map(Completion::from).map_err(PluginError::from)
     }
 
     async fn open(&self, request: models::CompletionRequest) -> Result<models::CompletionStream, PluginError> {
         may_use(&self.classes, &request.class)?;
-        self.models.open_stream(&self.asker, request).await.map_err(refused)
+        self.models.open_stream(&self.asker, request).await.map_err(PluginError::from)
     }
 
     async fn embed(&self, ask: EmbedAsk) -> Result<Embeddings, PluginError> {
         may_use(&self.classes, &ask.class)?;
-        let made = self.models.embed_texts(&self.asker, ask.class, ask.texts).await.map_err(refused)?;
+        let made = self.models.embed_texts(&self.asker, ask.class, ask.texts).await.map_err(PluginError::from)?;
         Ok(Embeddings { model: made.receipt.model, vectors: made.vectors, usage: made.receipt.used.into() })
     }
 }
@@ -217,25 +218,6 @@ pub(super) fn may_use(classes: &BTreeSet<String>, class: &str) -> Result<(), Plu
 /// The outcome of what was asked once.
 pub(super) fn only<T>(mut outcomes: Vec<Result<T, Error>>) -> Result<T, Error> {
     outcomes.pop().unwrap_or_else(|| Err(Error::Other("nothing was asked for".to_owned())))
-}
-
-/// The models' refusals in the contract's words.
-fn refused(error: ModelError) -> PluginError {
-    let text = error.to_string();
-    match error {
-        ModelError::Invalid { .. } | ModelError::ContextLength { .. } => PluginError::Invalid(text),
-        ModelError::Unknown { .. } => PluginError::NotFound(text),
-        ModelError::Refused { .. } => PluginError::Denied(text),
-        ModelError::Exhausted { scope, .. } => PluginError::Exhausted(scope.kind().to_owned()),
-        ModelError::Limited { retry_after } => {
-            PluginError::Limited(Some(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX)))
-        }
-        ModelError::TimedOut { .. } => PluginError::TimedOut,
-        ModelError::Down | ModelError::Failed { .. } => PluginError::Upstream { status: None, message: text },
-        ModelError::PolicyFailed | ModelError::LedgerUnavailable | ModelError::Misconfigured { .. } => {
-            PluginError::Unavailable(text)
-        }
-    }
 }
 
 impl Recorded for Completion {

@@ -58,6 +58,18 @@ impl Client {
         self.send(request.body(body)).await
     }
 
+    /// Opens a stream of events, after the one of a number.
+    pub(crate) async fn stream(&self, path: &str, after: u64) -> Result<Response, Failure> {
+        let request = self.request(Method::GET, path)?.header("last-event-id", after);
+        let unreachable = |source| Failure::Unreachable { server: self.server.to_string(), source };
+        let response = request.send().await.map_err(unreachable)?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let refused = || anyhow::anyhow!("the node answered without events").into();
+        Err(read(response).await.err().unwrap_or_else(refused))
+    }
+
     /// Removes.
     pub(crate) async fn delete(&self, path: &str) -> Result<(), Failure> {
         self.send(self.request(Method::DELETE, path)?).await.map(drop)

@@ -70,7 +70,7 @@ impl Check {
         self.complaints.push(Complaint { setting: setting.to_owned(), wrong: wrong.to_string() });
     }
 
-    fn parse<T: FromStr<Err: Display>>(&mut self, setting: &str, text: Option<String>, default: T) -> T {
+    pub(super) fn parse<T: FromStr<Err: Display>>(&mut self, setting: &str, text: Option<String>, default: T) -> T {
         match text.map(|text| text.parse()) {
             None => default,
             Some(Ok(value)) => value,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use sophia_domain::{ByteSize, Limits, PluginName};
 use sophia_egress::EgressConfig;
 use sophia_models::WorkerUrl;
+use sophia_runs::RunsConfig;
 use tracing_subscriber::filter::Targets;
 use url::Url;
 
@@ -31,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) calls: Calls,
     /// Who serves models.
     pub(crate) models: ModelRoutes,
+    /// Runs of patterns.
+    pub(crate) runs: RunsConfig,
     /// What may be uploaded.
     pub(crate) uploads: Uploads,
     /// Logs and traces.
@@ -128,6 +131,7 @@ impl Config {
             caps: check.limits(raw.limits),
             calls: check.calls(raw.calls),
             models: check.models(raw.models, environment),
+            runs: check.runs(raw.runs),
             uploads: check.uploads(raw.uploads),
             telemetry: check.telemetry(raw.telemetry),
         };

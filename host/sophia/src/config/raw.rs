@@ -26,6 +26,8 @@ pub(crate) struct RawConfig {
     pub(crate) calls: RawCalls,
     /// Who serves models.
     pub(crate) models: RawModels,
+    /// Runs of patterns.
+    pub(crate) runs: RawRuns,
     /// What may be uploaded.
     pub(crate) uploads: RawUploads,
     /// Logs and traces.
@@ -124,4 +126,16 @@ pub(crate) struct RawModels {
     pub(crate) on_fault: OnFault,
     /// Workers and providers.
     pub(crate) upstream: Vec<RawUpstream>,
+}
+
+/// `[runs]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawRuns {
+    /// What a run may cost where the caller says nothing.
+    pub(crate) budget: Option<String>,
+    /// The most that a caller may say.
+    pub(crate) max_budget: Option<String>,
+    /// Runs at once.
+    pub(crate) max_concurrent: Option<u32>,
 }

@@ -23,7 +23,7 @@ struct Public {
     version: &'static str,
     api: &'static str,
     environment: Environment,
-    worlds: [World; 3],
+    worlds: [World; 4],
 }
 
 #[derive(Serialize)]
@@ -81,7 +81,7 @@ fn public(node: &Node) -> Public {
         version: env!("CARGO_PKG_VERSION"),
         api: "v1",
         environment: node.config.environment,
-        worlds: [World::Connector, World::Policy, World::Endpoint],
+        worlds: [World::Connector, World::Pattern, World::Policy, World::Endpoint],
     }
 }
 
@@ -132,7 +132,7 @@ fn routes(plugin: &LivePlugin) -> Vec<String> {
             .filter_map(|route| route.split_once(' '))
             .map(|(method, operation)| format!("{method} /v1/connectors/{name}/{{connection}}/{operation}"))
             .collect(),
-        World::Pattern => Vec::new(),
+        World::Pattern => vec![format!("POST /v1/swarms/{name}/runs")],
     }
 }
 

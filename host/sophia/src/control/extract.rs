@@ -68,7 +68,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Node>> for Json<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request<Body>, _: &Arc<Node>) -> Result<Self, Refusal> {
-        let body = collect(request.into_body()).await?;
+        let body = collect(request.into_body(), MAX_BODY).await?;
         Ok(Self(json::shape(&body)?))
     }
 }
@@ -80,17 +80,18 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<Node>> for OptionalJson<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request<Body>, _: &Arc<Node>) -> Result<Self, Refusal> {
-        let body = collect(request.into_body()).await?;
+        let body = collect(request.into_body(), MAX_BODY).await?;
         Ok(Self(if body.is_empty() { T::default() } else { json::shape(&body)? }))
     }
 }
 
-async fn collect(body: Body) -> Result<Bytes, ProblemDocument> {
-    let collecting = axum::body::to_bytes(body, MAX_BODY.as_usize());
+/// A body, bounded in size and time.
+pub(super) async fn collect(body: Body, most: ByteSize) -> Result<Bytes, ProblemDocument> {
+    let collecting = axum::body::to_bytes(body, most.as_usize());
     match tokio::time::timeout(BODY_TIME, collecting).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => {
-            let detail = format!("the body broke off, or is larger than {MAX_BODY}");
+            let detail = format!("the body broke off, or is larger than {most}");
             Err(Problem::caller(413, "body-too-large", "The request's body is too large", detail).at(Step::Request))
         }
         Err(_) => {

@@ -44,6 +44,7 @@ struct Components {
     store: Component,
     plugins: Plugins,
     calls: Calls,
+    runs: Calls,
     log: Log,
 }
 
@@ -81,6 +82,7 @@ pub(super) async fn health(State(node): State<Arc<Node>>) -> Result<Response, Re
         store: Component { status: if is_readable(&node).await { "ok" } else { "failed" } },
         plugins: plugins(&node),
         calls: Calls { status: if running < capacity { "ok" } else { "full" }, running, capacity },
+        runs: runs(&node),
         log: Log { status: if lines_dropped == 0 { "ok" } else { "degraded" }, lines_dropped },
     };
     let is_ok = components.store.status == "ok";
@@ -103,6 +105,12 @@ fn plugins(node: &Node) -> Plugins {
     let snapshot = node.registry.live();
     let (live, failed) = (snapshot.plugins().len(), snapshot.n_failed());
     Plugins { status: if failed == 0 { "ok" } else { "degraded" }, live, failed }
+}
+
+fn runs(node: &Node) -> Calls {
+    let running = u32::try_from(node.runs.n_running()).unwrap_or(u32::MAX);
+    let capacity = node.runs.config().max_concurrent;
+    Calls { status: if running < capacity { "ok" } else { "full" }, running, capacity }
 }
 
 async fn is_readable(node: &Node) -> bool {

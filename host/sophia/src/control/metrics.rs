@@ -35,6 +35,7 @@ pub(super) async fn metrics(
         connections: node.tasks.len(),
         running: node.admission.n_running(),
         model_requests: node.admission.n_model_requests(),
+        runs: node.runs.n_running(),
         plugins: live.plugins().len(),
         lines_dropped: node.lines.n_dropped(),
         is_draining: node.drain.has_begun(),

@@ -16,6 +16,7 @@ use crate::{
         exchange::Exchange,
         problem::{self, Failure},
     },
+    node::Node,
     unauthorised::unauthorised,
 };
 
@@ -29,7 +30,12 @@ pub(super) fn authorise(exchange: &mut Exchange, headers: &HeaderMap) -> Result<
 
 /// The version of a plugin that answers, if it is of the world that the route is for.
 pub(super) fn plugin(exchange: &Exchange, name: &str, world: World) -> Result<Arc<LivePlugin>, ProblemDocument> {
-    let live = exchange.node.registry.live();
+    live(&exchange.node, name, world)
+}
+
+/// The same, for a route that has no account of its own.
+pub(crate) fn live(node: &Node, name: &str, world: World) -> Result<Arc<LivePlugin>, ProblemDocument> {
+    let live = node.registry.live();
     match live.plugin(name) {
         Some(plugin) if plugin.world == world => Ok(plugin.clone()),
         Some(plugin) => Err(other_world(plugin, world)),
@@ -45,7 +51,7 @@ fn other_world(plugin: &LivePlugin, wanted: World) -> ProblemDocument {
             format!("`{name}` is a connector, no {wanted}: call it at /v1/connectors/{name}/{{connection}}/…")
         }
         World::Policy => format!("`{name}` is a policy, no {wanted}: call it at /v1/policies/{name}/ask"),
-        World::Pattern => format!("`{name}` is a pattern, no {wanted}: this node cannot run patterns yet"),
+        World::Pattern => format!("`{name}` is a pattern, no {wanted}: run it with POST /v1/swarms/{name}/runs"),
     };
     Problem::caller(404, "other-world", "The plugin is of another world", detail).at(Step::Lookup)
 }
@@ -99,7 +105,7 @@ pub(super) fn prepare(
 }
 
 /// Covers the guest's part of a request.
-pub(super) fn span(plugin: &LivePlugin) -> Span {
+pub(crate) fn span(plugin: &LivePlugin) -> Span {
     tracing::info_span!("call", otel.name = "call", sophia.plugin = plugin.name.as_str(), sophia.digest = %plugin.digest)
 }
 

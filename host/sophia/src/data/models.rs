@@ -244,6 +244,7 @@ fn asker(exchange: &Exchange) -> Asker {
         key: exchange.key(),
         plugin: None,
         run: None,
+        most: None,
         traceparent: exchange.trace.outward(&exchange.span),
     }
 }

@@ -29,18 +29,7 @@ impl Failure {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Fault(fault) => fault.kind(),
-            Self::Plugin(error) => match error {
-                PluginError::Denied(_) => "denied",
-                PluginError::NotFound(_) => "not-found",
-                PluginError::Invalid(_) => "invalid",
-                PluginError::Limited(_) => "limited",
-                PluginError::Exhausted(_) => "exhausted",
-                PluginError::Upstream { .. } => "upstream",
-                PluginError::TimedOut => "timed-out",
-                PluginError::Cancelled => "cancelled",
-                PluginError::Unavailable(_) => "unavailable",
-                PluginError::Other(_) => "other",
-            },
+            Self::Plugin(error) => plugin_error_kind(error),
         }
     }
 
@@ -63,6 +52,22 @@ impl Failure {
             Self::Fault(Fault::Contract(_) | Fault::Limit(LimitKind::Response)) => Step::Reply,
             Self::Plugin(_) | Self::Fault(_) => Step::Call,
         }
+    }
+}
+
+/// The word for a plugin's own error in metrics and access lines.
+pub(crate) fn plugin_error_kind(error: &PluginError) -> &'static str {
+    match error {
+        PluginError::Denied(_) => "denied",
+        PluginError::NotFound(_) => "not-found",
+        PluginError::Invalid(_) => "invalid",
+        PluginError::Limited(_) => "limited",
+        PluginError::Exhausted(_) => "exhausted",
+        PluginError::Upstream { .. } => "upstream",
+        PluginError::TimedOut => "timed-out",
+        PluginError::Cancelled => "cancelled",
+        PluginError::Unavailable(_) => "unavailable",
+        PluginError::Other(_) => "other",
     }
 }
 

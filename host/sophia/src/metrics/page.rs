@@ -20,6 +20,8 @@ pub(crate) struct Gauges {
     pub(crate) running: u32,
     /// Callers' requests of models that are under way.
     pub(crate) model_requests: u32,
+    /// Runs of patterns under way.
+    pub(crate) runs: usize,
     /// Plugins that are live.
     pub(crate) plugins: usize,
     /// Log and access lines that were dropped.
@@ -61,6 +63,7 @@ impl Page {
             ("connections", "Connections that are open.", level(self.gauges.connections)),
             ("calls_running", "Calls that run now.", i64::from(self.gauges.running)),
             ("model_requests_running", "Requests of models under way.", i64::from(self.gauges.model_requests)),
+            ("runs_running", "Runs of patterns under way.", level(self.gauges.runs)),
             ("plugins", "Plugins that are live.", level(self.gauges.plugins)),
             ("draining", "1 while the node stops.", i64::from(self.gauges.is_draining)),
         ];

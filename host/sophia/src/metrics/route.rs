@@ -15,6 +15,8 @@ pub(crate) enum Route {
     Secrets,
     Costs,
     Budgets,
+    Swarms,
+    Runs,
     Config,
     Metrics,
     Health,
@@ -24,7 +26,7 @@ pub(crate) enum Route {
 
 impl Route {
     /// In the order of their numbers.
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::ConnectorCheck,
         Self::ConnectorRead,
         Self::ConnectorAct,
@@ -39,6 +41,8 @@ impl Route {
         Self::Secrets,
         Self::Costs,
         Self::Budgets,
+        Self::Swarms,
+        Self::Runs,
         Self::Config,
         Self::Metrics,
         Self::Health,
@@ -59,6 +63,8 @@ impl Route {
             Some("secrets") => Self::Secrets,
             Some("costs") => Self::Costs,
             Some("budgets") => Self::Budgets,
+            Some("swarms") => Self::Swarms,
+            Some("runs") => Self::Runs,
             _ => Self::Unknown,
         }
     }
@@ -80,6 +86,8 @@ impl Route {
             Self::Secrets => "secrets",
             Self::Costs => "costs",
             Self::Budgets => "budgets",
+            Self::Swarms => "swarms",
+            Self::Runs => "runs",
             Self::Config => "config",
             Self::Metrics => "metrics",
             Self::Health => "health",

@@ -8,6 +8,7 @@ use sophia_identity::{Identity, NewKey};
 use sophia_ledger::Ledger;
 use sophia_models::{Models, Parts, WorkerUrl};
 use sophia_registry::{Registry, RegistryConfig};
+use sophia_runs::{Parts as RunParts, Runs};
 use sophia_sandbox::{Ports, Sandbox, SandboxConfig};
 use sophia_store::Store;
 use sophia_vault::{MasterKey, Vault};
@@ -62,6 +63,8 @@ pub(super) async fn node(
         max_compiles: config.uploads.max_compiles as usize,
     };
     let registry = Registry::open(store.clone(), sandbox, vault.clone(), uploads).await?;
+    let parts = RunParts { store: store.clone(), ledger: ledger.clone(), models: models.clone(), config: config.runs };
+    let runs = Runs::open(parts).await?;
     let metrics = Arc::new(Metrics::default());
     routing.wire(registry.clone(), metrics.clone());
     let node = Node {
@@ -77,6 +80,7 @@ pub(super) async fn node(
         ledger,
         models,
         registry,
+        runs,
         logs,
         lines,
         began,

@@ -18,6 +18,7 @@ const SDK_IN_CHECKOUT: &str = "sdk/rust";
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   sophia plugin new acme
+  sophia plugin new debate --world pattern
   sophia plugin new greeter --world endpoint")]
 pub(crate) struct NewArgs {
     /// The plugin, and the folder that is made for it
@@ -35,6 +36,8 @@ pub(crate) struct NewArgs {
 enum Kind {
     /// Reads and acts on somebody's API
     Connector,
+    /// Choreographs a swarm of agents
+    Pattern,
     /// Decides which model answers
     Policy,
     /// Answers HTTP itself
@@ -86,6 +89,11 @@ impl Kind {
             Self::Connector => (
                 include_str!("new/connector.plugin.toml"),
                 include_str!("new/connector.rs.txt"),
+                include_str!("new/sdk.cargo.toml"),
+            ),
+            Self::Pattern => (
+                include_str!("new/pattern.plugin.toml"),
+                include_str!("new/pattern.rs.txt"),
                 include_str!("new/sdk.cargo.toml"),
             ),
             Self::Policy => (
