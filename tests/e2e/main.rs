@@ -28,7 +28,6 @@ mod model_faults;
 mod model_policy;
 mod models;
 mod openai;
-mod optimise;
 mod ordinary_crates;
 mod policy;
 mod refusals;

@@ -28,7 +28,8 @@ pub(crate) fn request(agent: &Agent) -> Result<CompletionRequest, PluginError> {
         class: agent.class.clone(),
         messages,
         max_output_tokens: None,
-        temperature: None,
+        // What a program reads shall be the likeliest answer, not one of many.
+        temperature: agent.schema.as_ref().map(|_| 0.0),
         seed: None,
         stop: Vec::new(),
         schema: agent.schema.clone(),

@@ -77,14 +77,15 @@ pub(super) fn review(stage: &Stage, story: &mut Story) -> Result<()> {
             thread::sleep(LOOK);
         };
         ensure!(run["status"] == "succeeded", "the review {}: {}", run["status"], run["failure"]);
-        let (outcome, totals) = (&run["outcome"], &run["totals"]);
+        let (report, spent) = (&run["outcome"]["content"], &run["spent"]);
         says(format!(
-            "{}, {} findings of {} chunks, {} tokens, {} micro-dollars",
-            text(&outcome["verdict"]),
-            list(&outcome["findings"]).len(),
-            outcome["chunks"],
-            sum(&totals["input_tokens"], &totals["output_tokens"]),
-            totals["cost_micro_usd"],
+            "{}, {} findings in {} chunks; {} calls of a model, {} tokens, {}",
+            text(&report["verdict"]),
+            list(&report["findings"]).len(),
+            report["chunks"],
+            spent["calls"],
+            sum(&spent["tokens"]["input"], &spent["tokens"]["output"]),
+            text(&spent["cost"]["usd"]),
         ));
         Ok(id)
     })?;
@@ -96,7 +97,7 @@ pub(super) fn review(stage: &Stage, story: &mut Story) -> Result<()> {
 pub(super) fn costs(stage: &Stage, story: &mut Story) -> Result<()> {
     story.step("sum up what models cost", |says| {
         let report = stage.answer(&["cost", "report", "--by", "plugin", "--by", "model"])?;
-        says(format!("{} micro-dollars in all", report["total"]["micro_usd"]));
+        says(format!("{} in all", text(&report["total"]["usd"])));
         Ok(())
     })?;
     show(&stage.people(&["cost", "report", "--by", "plugin", "--by", "model"]).read()?);
@@ -110,8 +111,8 @@ fn progress(timeline: &Value) -> String {
     let last = events.iter().rev().find(|event| event["kind"] == "agent_start");
     let role = last.map_or("agents", |event| text(&event["role"]));
     let summary = &timeline["summary"];
-    let n_tokens = sum(&summary["input_tokens"], &summary["output_tokens"]);
-    format!("{role}, {} of {} agents done, {n_tokens} tokens", of("agent_end"), of("agent_start"))
+    let spent = format!("{} tokens, {}", summary["tokens"], text(&summary["cost"]["usd"]));
+    format!("{role}, {} of {} agents done, {spent}", of("agent_end"), of("agent_start"))
 }
 
 fn sum(a: &Value, b: &Value) -> u64 {
