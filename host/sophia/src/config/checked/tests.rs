@@ -62,8 +62,8 @@ fn says_everything_that_is_wrong_at_once() {
     );
     expect![[r#"
         the configuration cannot be used:
-          listen: `8080` is no address: write `127.0.0.1:8080` or `[::]:8080`
           environment: `prod` is no environment: write development, staging or production
+          listen: `8080` is no address: write `127.0.0.1:8080` or `[::]:8080`
           http.max_connections: must be at least 1
           http.drain: `soon` is no time: write a whole number and ms, s, m or h
           metrics.open_to: `everybody` is no network: write `10.0.0.0/8` or `fdaa::/16`
@@ -71,6 +71,11 @@ fn says_everything_that_is_wrong_at_once() {
           egress.connect_to: `here` must be an IP address and a port
           egress.ca_file: cannot read /nowhere/ca.pem: No such file or directory (os error 2)
           limits.memory: `64mb` is no size: write a whole number and B, KiB, MiB or GiB
+          models.upstream `a/b`: a name is 1 to 128 visible characters without spaces and `/`
+          models.upstream `a/b`: write an http or https URL that ends in `/v1`, without user, query and fragment
+          models.policy: `No Policy` is no name: use 1 to 63 of a-z, 0-9 and `-`, beginning with a letter
+          models.max_concurrent: must be at least 1
+          models.worker_url: a worker is only looked for in development and where no upstream is named: name it as `[[models.upstream]]`, or write `off`
           telemetry.otlp_endpoint: `collector` is no http or https URL
           telemetry.log_format: `xml` is no format: write text or json"#]]
     .assert_eq(&wrong.unwrap_err().to_string());
