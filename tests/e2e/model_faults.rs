@@ -43,7 +43,7 @@ async fn a_refusal_of_the_upstream_costs_nothing() {
 
 #[tokio::test]
 async fn a_broken_connection_costs_nothing() {
-    check(Mood::Reset, 503, "upstream_down", NOTHING).await;
+    check(Mood::Reset, 502, "upstream_failed", NOTHING).await;
 }
 
 #[tokio::test]

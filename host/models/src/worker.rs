@@ -137,3 +137,35 @@ impl From<ListedModel> for RawModel {
         Self { id, name: None, classes, kind, context_tokens: max_model_len, max_output_tokens: None, price }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_with_or_without_its_v1() {
+        for text in
+            ["http://127.0.0.1:8081", "http://127.0.0.1:8081/", "http://127.0.0.1:8081/v1", "http://127.0.0.1:8081/v1/"]
+        {
+            let WorkerUrl(base) = text.parse().unwrap();
+            assert_eq!((base.address(), base.url().as_str()), ("127.0.0.1:8081", "http://127.0.0.1:8081/v1"));
+        }
+        for text in ["", "127.0.0.1:8081", "ftp://a.example", "http://u@a.example"] {
+            assert!(text.parse::<WorkerUrl>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_it_lists_is_served_by_what_it_makes() {
+        let list = r#"{"data":[{"id":"c","kind":"chat","max_model_len":4096},{"id":"e","kind":"embedding","max_model_len":256}]}"#;
+        let WorkerUrl(base) = "http://127.0.0.1:8081".parse().unwrap();
+        let config = config(&base, serde_json::from_str(list).unwrap());
+        let [chat, embedding] = config.upstream[0].model.as_slice() else { panic!("{config:?}") };
+        assert_eq!(
+            (chat.classes.as_slice(), embedding.classes.as_slice()),
+            (&["fast".to_owned(), "quality".to_owned()][..], &["embed".to_owned()][..])
+        );
+        assert!(config.check().is_ok());
+        assert!(serde_json::from_str::<Listed>(r#"{"data":[{"id":"gpt-4o","object":"model"}]}"#).is_err());
+    }
+}

@@ -264,13 +264,13 @@ mod tests {
         check(
             LogFormat::Text,
             expect![[r#"
-                TIME  INFO access: POST /v1/connectors/echo/main/actions/e\"ch?o 502 route=connector.act wall_us=1234 overhead_us=12 cpu_us=900 sent=77 plugin=echo connection=main failure=trap request_id=00000000000000000000000000000abc peer=127.0.0.1
+                TIME  INFO access: POST /v1/connectors/echo/main/actions/e\"ch?o 502 route=connector.act wall_us=1234 overhead_us=12 cpu_us=900 policy_us=14 model=smol upstream=here input_tokens=11 output_tokens=3 cost_micro_usd=1000000 sent=77 plugin=echo connection=main failure=trap request_id=00000000000000000000000000000abc peer=127.0.0.1
             "#]],
         );
         check(
             LogFormat::Json,
             expect![[r#"
-                {"at":"TIME","level":"INFO","target":"access","method":"POST","path":"/v1/connectors/echo/main/actions/e\"ch?o","route":"connector.act","status":502,"wall_us":1234,"overhead_us":12,"cpu_us":900,"sent":77,"plugin":"echo","connection":"main","failure":"trap","request_id":"00000000000000000000000000000abc","peer":"127.0.0.1"}
+                {"at":"TIME","level":"INFO","target":"access","method":"POST","path":"/v1/connectors/echo/main/actions/e\"ch?o","route":"connector.act","status":502,"wall_us":1234,"overhead_us":12,"cpu_us":900,"policy_us":14,"model":"smol","upstream":"here","input_tokens":11,"output_tokens":3,"cost_micro_usd":1000000,"sent":77,"plugin":"echo","connection":"main","failure":"trap","request_id":"00000000000000000000000000000abc","peer":"127.0.0.1"}
             "#]],
         );
     }

@@ -52,8 +52,14 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(name): Path<String>) -
 }
 
 fn all(app: &App) -> [Model; 2] {
-    let model =
-        |id, owned_by, kind, max_model_len| Model { id, object: "model", created: app.started, owned_by, kind, max_model_len };
+    let model = |id, owned_by, kind, max_model_len| Model {
+        id,
+        object: "model",
+        created: app.started,
+        owned_by,
+        kind,
+        max_model_len,
+    };
     [
         model(CHAT_MODEL, "HuggingFaceTB", Kind::Chat, ChatModel::CONTEXT),
         model(EMBEDDING_MODEL, "sentence-transformers", Kind::Embedding, EmbeddingModel::CONTEXT),

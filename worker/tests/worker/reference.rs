@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use safetensors::SafeTensors;
+use serde_json::Value;
 
 const WIDTH: usize = 384;
 const HEADS: usize = 12;
@@ -21,8 +21,7 @@ impl Reference {
     pub(crate) fn load(models: &Path) -> Self {
         let bytes = fs::read(models.join("all-minilm-l6-v2/model.safetensors")).unwrap();
         let floats = |bytes: &[u8]| bytes.as_chunks::<4>().0.iter().map(|number| f32::from_le_bytes(*number)).collect();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
-        Self { tensors: file.tensors().into_iter().map(|(name, view)| (name, floats(view.data()))).collect() }
+        Self { tensors: tensors(&bytes).map(|(name, data)| (name, floats(data))).collect() }
     }
 
     pub(crate) fn embed(&self, ids: &[usize]) -> Vec<f32> {
@@ -89,6 +88,18 @@ impl Reference {
         };
         rows.into_iter().map(apply).collect()
     }
+}
+
+/// The tensors of 32-bit floats in a safetensors file: the length of a JSON header in eight bytes,
+/// the header with each tensor's place, the data.
+fn tensors(file: &[u8]) -> impl Iterator<Item = (String, &[u8])> {
+    let (length, rest) = file.split_first_chunk::<8>().unwrap();
+    let (header, data) = rest.split_at(usize::try_from(u64::from_le_bytes(*length)).unwrap());
+    let header: HashMap<String, Value> = serde_json::from_slice(header).unwrap();
+    header.into_iter().filter(|(_, tensor)| tensor["dtype"] == "F32").map(|(name, tensor)| {
+        let [begin, end] = serde_json::from_value(tensor["data_offsets"].clone()).unwrap();
+        (name, &data[begin..end])
+    })
 }
 
 fn add(left: Rows, right: Rows) -> Rows {

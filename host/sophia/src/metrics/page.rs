@@ -225,7 +225,8 @@ mod tests {
             sophia_call_cpu_seconds_total{plugin="echo"} 0.002
             sophia_host_calls_total{plugin="echo"} 3
             sophia_call_seconds_sum{plugin="echo"} 0.0
-            sophia_call_seconds_count{plugin="echo"} 2"#]]
+            sophia_call_seconds_count{plugin="echo"} 2
+            sophia_policy_seconds_sum 0.0"#]]
         .assert_eq(&lines.join("\n"));
     }
 
@@ -237,7 +238,8 @@ mod tests {
         let last: Vec<&str> = page.lines().filter(|line| line.contains("le=\"+Inf\"")).collect();
         expect![[r#"
             sophia_overhead_seconds_bucket{le="+Inf"} 0
-            sophia_http_request_seconds_bucket{le="+Inf",route="health"} 1"#]]
+            sophia_http_request_seconds_bucket{le="+Inf",route="health"} 1
+            sophia_policy_seconds_bucket{le="+Inf"} 0"#]]
         .assert_eq(&last.join("\n"));
         assert!(!page.contains("e308"), "{page}");
     }
