@@ -73,8 +73,7 @@ impl Record {
         let failure = self.failure.as_ref()?;
         let fault = failure.fault.as_ref().map(|fault| format!(", fault: {fault}")).unwrap_or_default();
         Some(format!(
-            "the run {}: {}\n  blame: {}{fault}\n  what happened: sophia debug timeline {}",
-            self.status,
+            "{}\n  blame: {}{fault}\n  what happened: sophia debug timeline {}",
             failure.detail.as_deref().unwrap_or("no reason is known"),
             failure.blame.as_deref().unwrap_or("unknown"),
             self.id,

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sophia_domain::PluginName;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{
     Failure,
@@ -101,12 +102,14 @@ async fn start(args: RunArgs, client: &Client, show: Show) -> Result<(), Failure
     if let Some(budget) = args.budget {
         body["budget"] = Value::String(budget);
     }
+    // From here on, so that no run is begun and then left by a Ctrl-C that nobody heard.
+    let mut interrupts = signal(SignalKind::interrupt())?;
     let started = client.post(&format!("/v1/swarms/{}/runs", args.pattern), &body).await?;
     if args.no_wait {
         return show.answer(started, |record: Record| format!("{}", record.id));
     }
     let record: Record = read(started)?;
-    follow(client, &record.id).await?;
+    follow(client, &record.id, &mut interrupts).await?;
     let answer = client.get(&path(&record.id)).await?;
     let record: Record = read(answer.clone())?;
     if let Show::Json = show {
@@ -121,7 +124,7 @@ async fn start(args: RunArgs, client: &Client, show: Show) -> Result<(), Failure
 }
 
 /// Until the run has ended. Ctrl-C cancels it, and a second one leaves.
-async fn follow(client: &Client, id: &str) -> Result<(), Failure> {
+async fn follow(client: &Client, id: &str, interrupts: &mut Signal) -> Result<(), Failure> {
     let mut progress = Progress::new(id);
     let watching = async {
         let mut events = Events::of(client, id);
@@ -133,7 +136,7 @@ async fn follow(client: &Client, id: &str) -> Result<(), Failure> {
     let mut watching = std::pin::pin!(watching);
     tokio::select! {
         watched = &mut watching => return watched,
-        pressed = tokio::signal::ctrl_c() => pressed?,
+        _ = interrupts.recv() => {}
     }
     eprintln!("cancelling {id}; press Ctrl-C again to leave it to itself");
     let cancelled = async {
@@ -142,8 +145,7 @@ async fn follow(client: &Client, id: &str) -> Result<(), Failure> {
     };
     tokio::select! {
         cancelled = cancelled => cancelled,
-        pressed = tokio::signal::ctrl_c() => {
-            pressed?;
+        _ = interrupts.recv() => {
             Err(anyhow::anyhow!("the run goes on; see how it does: sophia swarm show {id}").into())
         }
     }
