@@ -47,8 +47,9 @@ price = {{ input = "$0.01", output = "$0" }}
 /// A chat as any client of OpenAI's API would send it; the granted policy decides who answers.
 pub(super) fn chat(stage: &Stage, story: &mut Story) -> Result<()> {
     story.step("chat with a model", |says| {
+        let system = json!({ "role": "system", "content": "You are a helpful assistant." });
         let question = json!({ "role": "user", "content": "What is the capital of France?" });
-        let chat = json!({ "model": "fast", "messages": [question], "max_tokens": 24, "temperature": 0 });
+        let chat = json!({ "model": "fast", "messages": [system, question], "max_tokens": 24, "temperature": 0 });
         let answer = stage.node.post("/v1/chat/completions", &chat)?.ok()?;
         let (said, n_tokens) = (text(&answer["choices"][0]["message"]["content"]), &answer["usage"]["total_tokens"]);
         says(format!("{said:?}, {n_tokens} tokens"));

@@ -72,7 +72,10 @@ fn two_agents(budget: Option<Money>) -> Result<Outcome, Error> {
     let outcomes = agents::run_all(vec![agent("optimist", budget), agent("sceptic", budget)]);
     let said = outcomes.into_iter().map(|outcome| outcome.map(|outcome| outcome.content));
     let said: Vec<String> = said.collect::<Result<_, _>>()?;
-    Ok(Outcome { confidence: Some(0.75), ..Outcome::of(&json!({"said": said, "left": budget::remaining()?.micro_usd}))? })
+    Ok(Outcome {
+        confidence: Some(0.75),
+        ..Outcome::of(&json!({"said": said, "left": budget::remaining()?.micro_usd}))?
+    })
 }
 
 fn tools() -> Result<Outcome, Error> {
