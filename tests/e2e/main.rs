@@ -31,6 +31,8 @@ mod openai;
 mod ordinary_crates;
 mod policy;
 mod refusals;
+mod run_cli;
+mod run_ends;
 mod runs;
 mod secrets;
 mod swap;

@@ -30,7 +30,7 @@ pub(crate) struct Conduct {
 
 impl Conduct {
     /// Runs the pattern until it ends or is ended, and closes the record.
-    pub(crate) async fn to_the_end(self) {
+    pub(crate) async fn carry_out(self) {
         let Self { recorder, live, work, arguments, place, permit } = self;
         let ended = execute(&recorder, &live, work, arguments).await;
         let ended = if recorder.has_lost_notes() { lost_notes(ended) } else { ended };

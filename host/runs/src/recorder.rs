@@ -1,5 +1,8 @@
 //! What a pattern does, taken down: the sandbox's port to the journal and the timeline of one run.
 
+mod events;
+mod rows;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,21 +11,24 @@ use std::{
 
 use async_trait::async_trait;
 use http::HeaderValue;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use sophia_domain::{KeyId, PluginName, RunId, Usd};
 use sophia_ledger::{BudgetScope, Ledger};
 use sophia_models::{Asker, Models};
-use sophia_sandbox::{Agent, AgentOutcome, Answer, HostCall, PluginError, RunFault, RunPort, SubStep, Usage};
-use sophia_store::runs::{EventRow, RunRef, RunWrite, StepAnswer, StepRow, StepUsage};
+use sophia_sandbox::{Agent, AgentOutcome, Answer, HostCall, PluginError, RunFault, RunPort, SubStep};
+use sophia_store::runs::{EventRow, RunRef, RunWrite, StepRow};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::{
     agent,
     error::WriteError,
-    timeline::{self, AGENT_END, AGENT_MESSAGE, AGENT_START, COST_UPDATE, ERROR},
+    timeline::{self, AGENT_MESSAGE, AGENT_START},
     writer::{Entry, Message, Queue},
 };
+
+pub(crate) use events::Events;
+use rows::{agent_id, answered, row, step};
+pub(crate) use rows::{event, micros, now};
 
 /// Takes a run down. One per run, until it is closed.
 pub(crate) struct Recorder {
@@ -242,58 +248,6 @@ impl Recorder {
     }
 }
 
-/// Makes events, each with the next number.
-pub(crate) struct Events<'a> {
-    state: &'a mut State,
-}
-
-impl Events<'_> {
-    /// The next event, of the host's.
-    pub(crate) fn next(&mut self, kind: &str, row: EventRow) -> EventRow {
-        self.state.seq += 1;
-        EventRow { seq: self.state.seq, at_micros: now(), kind: kind.to_owned(), ..row }
-    }
-
-    /// What something cost, and what that makes in all.
-    fn spent(&mut self, cost: Usd, usage: Option<Usage>, row: EventRow) -> RunWrite {
-        let total = self.state.announced.checked_add(cost).unwrap_or(Usd::MAX);
-        self.state.announced = total;
-        let tokens = usage.map(|usage| usage.tokens.input.saturating_add(usage.tokens.output));
-        let data = Some(json!({ "total_micro_usd": total }).to_string());
-        event(self.next(COST_UPDATE, EventRow { cost: Some(cost), tokens, data, ..row }))
-    }
-
-    /// What people see of an item's end.
-    fn of_end(&mut self, at: SubStep, open: Open, answer: &Answer) -> Vec<RunWrite> {
-        let (agent, parent) = match &open.agent {
-            Some(begun) => (Some(agent_id(at)), begun.event),
-            None => (None, FIRST_EVENT),
-        };
-        let shown = EventRow {
-            agent,
-            role: open.agent.as_ref().map(|begun| begun.role.clone()),
-            model: answer.model.clone(),
-            parent: Some(parent),
-            ..EventRow::default()
-        };
-        let duration_micros = Some(micros(open.began.elapsed()));
-        let mut writes = Vec::new();
-        // What the guest gave up itself is no failure.
-        if let Some(error) = answer.error.as_ref().filter(|error| **error != PluginError::Cancelled) {
-            let content = Some(timeline::preview(&error.to_string()));
-            let data = Some(json!({ "call": open.call.as_str(), "error": error }).to_string());
-            writes.push(event(self.next(ERROR, EventRow { content, data, ..shown.clone() })));
-        }
-        if open.agent.is_some() {
-            let data = answer.usage.map(|usage| json!({ "used": usage }).to_string());
-            writes.push(event(self.next(AGENT_END, EventRow { data, duration_micros, ..shown })));
-        } else if let Some(usage) = answer.usage {
-            writes.push(self.spent(usage.cost, Some(usage), EventRow { duration_micros, ..shown }));
-        }
-        writes
-    }
-}
-
 #[async_trait]
 impl RunPort for Recorder {
     fn id(&self) -> &RunId {
@@ -407,58 +361,6 @@ impl RunPort for Recorder {
         let left = scopes.iter().filter_map(|scope| self.rooms.ledger.budget(scope)).map(|budget| budget.left);
         left.min().unwrap_or(Usd::ZERO)
     }
-}
-
-/// Microseconds since 1970.
-pub(crate) fn now() -> i64 {
-    Timestamp::now().as_microsecond()
-}
-
-/// In microseconds.
-pub(crate) fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// An event as a row that is to be written.
-pub(crate) fn event(row: EventRow) -> RunWrite {
-    RunWrite::Event(Box::new(row))
-}
-
-fn agent_id(at: SubStep) -> String {
-    format!("{}.{}", at.step, at.item)
-}
-
-fn row(at: SubStep, k: u32, call: HostCall) -> StepRow {
-    StepRow {
-        step: at.step,
-        item: at.item,
-        k,
-        call: call.as_str().to_owned(),
-        began_micros: now(),
-        ended_micros: None,
-        intent: None,
-        answer: None,
-        model: None,
-        usage: None,
-        error: None,
-    }
-}
-
-fn step(at: SubStep, k: u32, call: HostCall, intent: String) -> RunWrite {
-    RunWrite::Step(Box::new(StepRow { intent: Some(intent), ..row(at, k, call) }))
-}
-
-fn answered(at: SubStep, k: u32, answer: &Answer) -> RunWrite {
-    RunWrite::Answer(Box::new(StepAnswer {
-        step: at.step,
-        item: at.item,
-        k,
-        ended_micros: now(),
-        answer: answer.record.to_string(),
-        model: answer.model.clone(),
-        usage: answer.usage.map(|usage| StepUsage { tokens: usage.tokens, cost: usage.cost }),
-        error: answer.error.as_ref().map(|error| json!(error).to_string()),
-    }))
 }
 
 fn fault(error: WriteError) -> RunFault {

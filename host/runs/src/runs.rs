@@ -257,7 +257,7 @@ impl Inner {
         let inner = self.clone();
         self.tasks.spawn(async move {
             let _gone = Gone { inner, run };
-            conduct.to_the_end().await;
+            conduct.carry_out().await;
         });
         Ok(())
     }

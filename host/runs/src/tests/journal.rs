@@ -1,6 +1,6 @@
 use serde_json::json;
 use sophia_domain::Usd;
-use sophia_sandbox::{AgentTool, HostCall, PluginError};
+use sophia_sandbox::{AgentTool, Answer, HostCall, PluginError, SubStep};
 
 use super::{
     worker::COST,
@@ -78,4 +78,31 @@ async fn an_agent_is_refused_what_it_may_not_have() {
     let kinds = world.kinds(&run).await;
     let expected = ["swarm_start", "agent_start", "error", "agent_end", "error", "milestone", "swarm_end"];
     assert_eq!(kinds, expected);
+}
+
+/// Four runs at once, of which each waits for two flushes a step. Says what a step took.
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_of_runs_that_go_on_together_are_all_written() {
+    const N_STEPS: u32 = 50;
+    let world = World::new().await;
+    let began = std::time::Instant::now();
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        let run = world.begin(|port| async move {
+            for _ in 0..N_STEPS {
+                let step = port.begin(HostCall::Embed, vec![json!({"texts": ["a"]})]).await.unwrap();
+                let answer = Answer { record: json!({"Ok": []}), model: None, usage: None, error: None };
+                port.end(SubStep { step, item: 0 }, answer).await.unwrap();
+            }
+            outcome("1")
+        });
+        runs.push(run.await.new.run);
+    }
+    for run in &runs {
+        world.end(run).await;
+        let rows = world.runs.journal(run, None, 500).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.step).collect::<Vec<_>>(), (0..N_STEPS).collect::<Vec<_>>());
+        assert!(rows.iter().all(|row| row.answer.is_some()));
+    }
+    eprintln!("a step took {:?}", began.elapsed() / N_STEPS);
 }

@@ -146,12 +146,12 @@ mod tests {
             json!({"seq": 4, "at": "2026-01-01T00:00:02Z", "kind": "cost_update", "agent": "0.1", "role": "critic",
                 "tokens": 14, "cost": {"micro_usd": 17, "usd": "$0.000017"}}),
         ];
-        let text: Vec<String> = lines.into_iter().map(|value| event(value).line(began)).collect();
+        let text: Vec<String> = lines.into_iter().map(|value| format!("|{}", event(value).line(began))).collect();
         expect![[r#"
-              0.000 s  swarm_start  {}
-              0.500 s    agent_start  critic (0.1)
-              2.000 s      agent_message  critic (0.1)  smol  no  [1.500 s]
-              2.000 s      cost_update  critic (0.1)  [14 tokens, $0.000017]"#]]
+            |  0.000 s  swarm_start  {}
+            |  0.500 s    agent_start  critic (0.1)
+            |  2.000 s      agent_message  critic (0.1)  smol  no  [1.500 s]
+            |  2.000 s      cost_update  critic (0.1)  [14 tokens, $0.000017]"#]]
         .assert_eq(&text.join("\n"));
     }
 }

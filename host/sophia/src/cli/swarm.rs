@@ -98,15 +98,15 @@ pub(super) async fn run(command: SwarmCommand, client: &Client, show: Show) -> R
 
 async fn start(args: RunArgs, client: &Client, show: Show) -> Result<(), Failure> {
     let arguments = input::json(&args.arguments)?;
-    let mut body = json!({ "arguments": arguments });
-    if let Some(budget) = args.budget {
-        body["budget"] = Value::String(budget);
-    }
+    let body = match args.budget {
+        Some(budget) => json!({ "arguments": arguments, "budget": budget }),
+        None => json!({ "arguments": arguments }),
+    };
     // From here on, so that no run is begun and then left by a Ctrl-C that nobody heard.
     let mut interrupts = signal(SignalKind::interrupt())?;
     let started = client.post(&format!("/v1/swarms/{}/runs", args.pattern), &body).await?;
     if args.no_wait {
-        return show.answer(started, |record: Record| format!("{}", record.id));
+        return show.answer(started, |record: Record| record.id);
     }
     let record: Record = read(started)?;
     follow(client, &record.id, &mut interrupts).await?;
