@@ -104,7 +104,8 @@ impl Event {
             Some(agent) => format!("{role} ({agent})"),
             None => role.clone(),
         });
-        for part in [who.as_deref(), self.model.as_deref(), self.content.as_deref()].into_iter().flatten() {
+        let said = self.content.as_deref().map(clipped);
+        for part in [who.as_deref(), self.model.as_deref(), said.as_deref()].into_iter().flatten() {
             line.push_str("  ");
             line.push_str(part);
         }
@@ -118,6 +119,15 @@ impl Event {
             line.push_str(&format!("  [{}]", figures.join(", ")));
         }
         line
+    }
+}
+
+/// The beginning of a text, so that a line stays one on most terminals. `--json` has all of it.
+fn clipped(text: &str) -> String {
+    const MAX_CHARS: usize = 80;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
     }
 }
 
@@ -139,7 +149,7 @@ mod tests {
         let event = |value: Value| serde_json::from_value::<Event>(value).unwrap();
         let began = "2026-01-01T00:00:00Z".parse().ok();
         let lines = [
-            json!({"seq": 1, "at": "2026-01-01T00:00:00Z", "kind": "swarm_start", "content": "{}"}),
+            json!({"seq": 1, "at": "2026-01-01T00:00:00Z", "kind": "swarm_start", "content": "x".repeat(200)}),
             json!({"seq": 2, "at": "2026-01-01T00:00:00.5Z", "kind": "agent_start", "agent": "0.1", "role": "critic"}),
             json!({"seq": 3, "at": "2026-01-01T00:00:02Z", "kind": "agent_message", "agent": "0.1", "role": "critic",
                 "model": "smol", "content": "no", "duration_ms": 1_500.0}),
@@ -148,7 +158,7 @@ mod tests {
         ];
         let text: Vec<String> = lines.into_iter().map(|value| format!("|{}", event(value).line(began))).collect();
         expect![[r#"
-            |  0.000 s  swarm_start  {}
+            |  0.000 s  swarm_start  xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
             |  0.500 s    agent_start  critic (0.1)
             |  2.000 s      agent_message  critic (0.1)  smol  no  [1.500 s]
             |  2.000 s      cost_update  critic (0.1)  [14 tokens, $0.000017]"#]]
