@@ -66,6 +66,6 @@ fn next(version: &Version, state: State) -> String {
             format!("give it an account: sophia connection set {name} NAME, then: sophia connector check {name} NAME")
         }
         World::Policy => format!("ask it: sophia policy ask {name}"),
-        World::Pattern => "patterns are kept; this node cannot run them yet".to_owned(),
+        World::Pattern => format!("run it: sophia swarm run {name} --arguments @FILE"),
     }
 }

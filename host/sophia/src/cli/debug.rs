@@ -10,7 +10,7 @@ use super::{
     Failure,
     client::{Client, segment},
     events::Events,
-    run_view::{Event, Record, seconds},
+    run_view::{Event, Record},
     show::{Amount, Show},
 };
 
@@ -44,7 +44,6 @@ struct Summary {
     events: u64,
     cost: Amount,
     tokens: u64,
-    duration_ms: Option<f64>,
     errors: u64,
     roles: Vec<Role>,
 }
@@ -102,10 +101,9 @@ async fn watch(client: &Client, run: &str, show: Show) -> Result<(), Failure> {
 fn text(timeline: &Timeline) -> String {
     let began = timeline.events.first().and_then(|event| event.at);
     let mut lines: Vec<String> = timeline.events.iter().map(|event| event.line(began)).collect();
-    let Summary { events, cost, tokens, duration_ms, errors, roles } = &timeline.summary;
-    let took = duration_ms.map_or_else(|| "still running".to_owned(), seconds);
+    let Summary { events, cost, tokens, errors, roles } = &timeline.summary;
     lines.push(String::new());
-    lines.push(format!("{}: {events} events, {errors} errors, {tokens} tokens, {cost}, {took}", timeline.run.end()));
+    lines.push(format!("{}\n{events} events, {errors} errors, {tokens} tokens, {cost}", timeline.run.end()));
     lines.extend(
         roles
             .iter()
