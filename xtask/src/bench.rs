@@ -37,7 +37,7 @@ use subject::Subject;
                   us that a chat takes more than straight to its upstream, at 1,000/s with key,
                   ledger and policy                                     baseline: at most 300, 2000
   model.stream    us that an event of a streamed chat takes more        baseline: at most 100
-  policy.route    us that the policy takes of a chat, p50               baseline: at most 25
+  policy.route    us that the policy takes of a chat at full load, p50  baseline: at most 25
 
 Examples:
   cargo xtask bench                      all of them, median of five runs of 4 s each
@@ -78,7 +78,7 @@ struct Bench {
     subject: OnceCell<Subject>,
     /// Bare hyper and a fresh call, measured in turns.
     call: OnceCell<[f64; 2]>,
-    /// What is added to a chat, measured once for three figures.
+    /// What is added to a chat, measured once for both figures.
     chats: OnceCell<models::Chats>,
 }
 
