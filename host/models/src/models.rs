@@ -1,7 +1,6 @@
 use std::{fmt, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use futures::StreamExt;
 use sophia_egress::Egress;
 use sophia_ledger::{ChargeKind, Draft, Ledger, Used};
 use sophia_vault::Vault;
@@ -70,12 +69,6 @@ pub(crate) struct Ask<'a> {
     pub(crate) is_streamed: bool,
 }
 
-/// As the contract says.
-const MAX_REQUESTS: usize = 64;
-
-/// Of `complete_all`, how many are under way together.
-const MAX_AT_ONCE: usize = 8;
-
 impl Models {
     /// Opens no connection yet.
     pub fn new(config: Config, parts: Parts<'_>) -> Self {
@@ -128,20 +121,6 @@ impl Models {
     pub async fn complete(&self, asker: &Asker, request: CompletionRequest) -> Result<Completion, ModelError> {
         let request = request.into_chat(false)?;
         Ok(self.0.chat(asker, &request, Naming::Class).await?.into_completion())
-    }
-
-    /// Completes all, some at the same time; outcomes in the order asked. At most 64.
-    pub async fn complete_all(
-        &self,
-        asker: &Asker,
-        requests: Vec<CompletionRequest>,
-    ) -> Vec<Result<Completion, ModelError>> {
-        if requests.len() > MAX_REQUESTS {
-            let message = format!("at most {MAX_REQUESTS} requests are completed together");
-            return requests.iter().map(|_| Err(ModelError::invalid("requests", message.clone()))).collect();
-        }
-        let calls: Vec<_> = requests.into_iter().map(|request| self.complete(asker, request)).collect();
-        futures::stream::iter(calls).buffered(MAX_AT_ONCE).collect().await
     }
 
     /// Starts a streamed completion for a plugin.

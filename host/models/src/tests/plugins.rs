@@ -73,26 +73,3 @@ async fn streams_text_and_then_the_whole() {
     assert_eq!(stream.next().await, Ok(None));
     assert_eq!(world.bills().await, [exactly(PROMPT, 3)]);
 }
-
-#[tokio::test]
-async fn completes_all_and_keeps_their_order() {
-    let echo = |seen: &super::worker::Seen| {
-        let text = seen.body["messages"][0]["content"].as_str().unwrap().to_owned();
-        let usage = json!({"prompt_tokens": PROMPT, "completion_tokens": 1});
-        (seen.path != "/tokenize").then(|| ok(chat(&text, usage)))
-    };
-    let server = Worker::start(echo).await;
-    let world = World::new(&worker("here", &server.url(), "")).await;
-    let class = |n: usize| if n == 5 { "ghost" } else { "fast" };
-    let requests = (0..20).map(|n| request(class(n), &format!("message {n}"))).collect();
-    let outcomes = world.models.complete_all(&world.asker, requests).await;
-    for (n, outcome) in outcomes.iter().enumerate() {
-        match outcome {
-            Ok(completion) => assert_eq!(completion.content, format!("message {n}")),
-            Err(error) => assert_eq!((n, error), (5, &ModelError::Unknown { name: "ghost".into() })),
-        }
-    }
-    assert_eq!(world.bills().await.len(), 19);
-    let too_many = world.models.complete_all(&world.asker, vec![request("fast", "hi"); 65]).await;
-    assert!(too_many.len() == 65 && too_many.iter().all(Result::is_err));
-}
