@@ -1,8 +1,8 @@
 use std::{path::Path, process::Command};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
-use crate::command::Run as _;
+use crate::{command::Run as _, guests::apt};
 
 /// How a file's part of a diff begins.
 const FILE: &str = "diff --git ";
@@ -10,18 +10,32 @@ const FILE: &str = "diff --git ";
 /// Most bytes of a diff that are reviewed here: the demo is to end soon.
 const MAX_BYTES: usize = 64 << 10;
 
-/// The last commit of a checkout: what it says, and what it changed, whole files as far as they fit.
-pub(super) fn last_commit(root: &Path) -> Result<(String, String)> {
-    let git = |format: &str| {
-        let mut command = Command::new("git");
-        command.arg("-C").arg(root).args(["show", "--first-parent", "-m", "--no-color", "--no-ext-diff", format]);
-        command
-    };
-    let title =
-        git("--format=%s").arg("--no-patch").read().context("the demo reviews the last commit of a git checkout")?;
-    let diff = git("--format=").read()?;
-    ensure!(diff.contains(FILE), "the last commit changes no text");
-    Ok((title.trim().to_owned(), bounded(&diff, MAX_BYTES).to_owned()))
+/// Commits that are looked at for one that changes text.
+const MAX_COMMITS: u32 = 10;
+
+/// The last commit of a checkout that changes text: what it says, and what it changed, whole files
+/// as far as they fit. None where there is none.
+pub(super) fn last_commit(root: &Path) -> Result<Option<(String, String)>> {
+    if Command::new("git").arg("--version").run_quietly().is_err() {
+        apt::install(&["git"]).context("there is no git, and the demo reviews the last commit")?;
+    }
+    for back in 0..MAX_COMMITS {
+        // There is no such commit, or no repository.
+        let Ok(title) = show(root, back, &["--format=%s", "--no-patch"]) else { break };
+        let diff = show(root, back, &["--format="])?;
+        if diff.contains(FILE) {
+            return Ok(Some((title.trim().to_owned(), bounded(&diff, MAX_BYTES).to_owned())));
+        }
+    }
+    Ok(None)
+}
+
+fn show(root: &Path, back: u32, args: &[&str]) -> Result<String> {
+    let mut command = Command::new("git");
+    // Whoever owns the checkout: nothing of it is executed here.
+    command.args(["-c", "safe.directory=*", "-C"]).arg(root);
+    command.args(["show", "--first-parent", "-m", "--no-color", "--no-ext-diff", "--no-textconv"]).args(args);
+    command.arg(format!("HEAD~{back}")).read()
 }
 
 /// As many whole files as fit; of a first one that does not, as many whole lines.

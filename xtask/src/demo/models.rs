@@ -61,7 +61,12 @@ pub(super) fn chat(stage: &Stage, story: &mut Story) -> Result<()> {
 pub(super) fn review(stage: &Stage, story: &mut Story) -> Result<()> {
     /// So that whoever watches sees each event soon.
     const LOOK: Duration = Duration::from_millis(250);
-    let (title, diff) = diff::last_commit(&stage.root)?;
+    let Some((title, diff)) = diff::last_commit(&stage.root)? else {
+        return story.step("review the last commit", |says| {
+            says("skipped: this is no git checkout with a commit that changes text".to_owned());
+            Ok(())
+        });
+    };
     let id = story.step("review the last commit", |says| {
         let arguments = json!({ "diff": diff, "title": title, "token_budget": 600, "max_chunks": 2 });
         let task = json!({ "arguments": arguments, "budget": "$0.05" });
