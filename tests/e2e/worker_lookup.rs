@@ -9,9 +9,7 @@ use crate::{models::refused, upstream::chat};
 
 async fn wait_for(node: &Node, n_models: usize) {
     // The harness ends a test that waits for ever.
-    while node.get("/v1/models").await.expect(200)["data"].as_array().unwrap().len() != n_models {
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+    while node.get("/v1/models").await.expect(200)["data"].as_array().unwrap().len() != n_models {}
 }
 
 #[tokio::test]
