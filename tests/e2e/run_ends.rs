@@ -22,6 +22,8 @@ async fn whatever_a_pattern_does_its_record_is_closed_with_fault_and_blame() {
         (json!({"do": "own-error"}), Value::Null, "caller", 0),
         (json!({"do": "broke"}), Value::Null, "caller", 0),
         (json!({"do": "tools"}), Value::Null, "host", 0),
+        (json!({"do": "other-class"}), Value::Null, "caller", 0),
+        (json!({"do": "other-model"}), Value::Null, "caller", 0),
     ] {
         let (events, record) = run(&node, arguments.clone()).await;
         let failure = &record["failure"];
@@ -35,6 +37,16 @@ async fn whatever_a_pattern_does_its_record_is_closed_with_fault_and_blame() {
     }
     let (_, broke) = run(&node, json!({"do": "broke"})).await;
     assert_eq!(broke["failure"]["error"], json!({"exhausted": "agent"}));
+    for thing in ["other-class", "other-model"] {
+        let (_, denied) = run(&node, json!({ "do": thing })).await;
+        let reason = denied["failure"]["error"]["denied"].as_str();
+        assert_eq!(reason, Some("the class `quality` was not asked for, or not granted"), "{denied}");
+    }
+    let chats = upstream.chats().len();
+    let (_, many) = run(&node, json!({"do": "many"})).await;
+    let all = json!(vec![true; 65]);
+    assert_eq!(many["outcome"]["content"], json!({"requests": all, "agents": all}), "{many}");
+    assert_eq!(upstream.chats().len(), chats, "nothing was asked");
     let (_, forged) = run(&node, json!({"do": "forge"})).await;
     assert_eq!(forged["outcome"]["content"], json!([true, true, true]));
     node.stop().await;

@@ -6,7 +6,6 @@ use futures::FutureExt;
 use sophia_domain::Fault;
 use sophia_ledger::BudgetScope;
 use sophia_sandbox::Task;
-use sophia_store::runs::RunSpent;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
@@ -58,18 +57,23 @@ async fn execute(recorder: &Arc<Recorder>, live: &LiveRun, work: Work, arguments
     }
 }
 
-/// Closes the record with what the run cost, and takes the budget back. What cannot be written is
-/// closed as interrupted at the next start.
+/// Closes the record with what the run cost, and takes the budget back. What cannot be read or
+/// written is closed as interrupted at the next start: no record says what is not known.
 pub(crate) async fn close(recorder: &Recorder, ended: Ended) {
     let (run, ledger) = (&recorder.about.run, &recorder.rooms.ledger);
-    let spent = closing::spent(ledger, run).await.unwrap_or_else(|error| {
-        tracing::error!(run = %run.id, %error, "what a run cost cannot be read; its charges are in the ledger");
-        RunSpent::default()
-    });
+    let spent = closing::spent(ledger, run).await;
     let budget = BudgetScope::Run(run.tenant.clone(), run.id.clone());
     if let Err(error) = ledger.set_budget(budget, None).await {
         tracing::error!(run = %run.id, %error, "a run's budget cannot be taken back");
     }
+    let spent = match spent {
+        Ok(spent) => spent,
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(run = %run.id, error, "what a run cost cannot be read: the next start closes it");
+            return;
+        }
+    };
     let took = recorder.about.began.elapsed();
     let closed = recorder.close(spent.cost, |events| ended.rows(events, took, spent)).await;
     if let Err(error) = closed {

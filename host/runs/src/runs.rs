@@ -23,7 +23,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     CancelError, Order, RunsConfig, RunsError, StartError, Work,
-    closing::Ended,
+    closing::{self, Ended},
     conduct::{self, Conduct},
     interrupted,
     recorder::{About, Recorder, Rooms, now},
@@ -122,9 +122,12 @@ impl Runs {
         begun.await.unwrap_or(Err(StartError::Closed))
     }
 
-    /// One run.
-    pub async fn get(&self, run: &RunRef) -> Result<Option<RunRow>, StoreError> {
-        self.0.store.run(run).await
+    /// One run. What one under way has spent is what its calls that ended came to.
+    pub async fn get(&self, run: &RunRef) -> Result<Option<RunRow>, RunsError> {
+        match self.0.store.run(run).await? {
+            Some(row) => self.0.with_spent(row).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Runs, newest first: at most `limit` (and 200) of those before a number, if given.
@@ -134,8 +137,12 @@ impl Runs {
         filter: &RunFilter,
         before: Option<u64>,
         limit: u32,
-    ) -> Result<Vec<RunRow>, StoreError> {
-        self.0.store.runs(tenant, filter, before, limit).await
+    ) -> Result<Vec<RunRow>, RunsError> {
+        let mut rows = Vec::new();
+        for row in self.0.store.runs(tenant, filter, before, limit).await? {
+            rows.push(self.0.with_spent(row).await?);
+        }
+        Ok(rows)
     }
 
     /// Events in their order: at most `limit` (and 1,000) after a number.
@@ -182,7 +189,7 @@ impl Runs {
             live.stop.cancel();
             live.closed.cancelled().await;
         }
-        let row = self.get(run).await.map_err(CancelError::Store)?.ok_or(CancelError::Unknown)?;
+        let row = self.0.store.run(run).await.map_err(CancelError::Store)?.ok_or(CancelError::Unknown)?;
         match row.status {
             RunStatus::Cancelled => Ok(row),
             RunStatus::Running => Err(CancelError::Store(StoreError::Missing("end of the run"))),
@@ -219,6 +226,8 @@ impl Inner {
         let run = RunRef { tenant: order.tenant.clone(), id: new_id() };
         let new = new_run(&order, run.clone(), budget);
         let began = Instant::now();
+        // Before there is a record: whoever finds that can end the run.
+        let gone = self.add(&run);
         match self.store.start_run(&new, &first_event(&new)).await.map_err(StartError::Store)? {
             rows::Started::New => {}
             rows::Started::Before(row) if row.new.request_digest == order.request_digest => {
@@ -226,7 +235,7 @@ impl Inner {
             }
             rows::Started::Before(row) => return Err(StartError::Reused { run: row.new.run.id }),
         }
-        self.set_off(order, new, (began, budget), permit, work).await?;
+        self.set_off(order, new, (began, budget), (permit, gone), work).await?;
         let row = self.store.run(&run).await.map_err(StartError::Store)?;
         let row = row.ok_or(StartError::Store(StoreError::Missing("run")))?;
         Ok(Started { run: row, is_new: true })
@@ -238,11 +247,11 @@ impl Inner {
         order: Order,
         new: NewRun,
         (began, budget): (Instant, Usd),
-        permit: OwnedSemaphorePermit,
+        (permit, gone): (OwnedSemaphorePermit, Gone),
         work: Work,
     ) -> Result<(), StartError> {
         let run = new.run.clone();
-        let live = Arc::new(LiveRun::new());
+        let live = gone.live.clone();
         let about =
             About { run: run.clone(), key: order.key, pattern: order.pattern, traceparent: order.traceparent, began };
         let recorder = Arc::new(Recorder::new(about, self.rooms.clone(), self.queue.clone(), live.seen.clone()));
@@ -252,14 +261,30 @@ impl Inner {
             conduct::close(&recorder, Ended::Fault(fault)).await;
             return Err(StartError::Ledger(error));
         }
-        self.live().insert(run.clone(), live.clone());
         let conduct = Conduct { recorder, live, work, arguments: order.arguments, place: order.place, permit };
-        let inner = self.clone();
         self.tasks.spawn(async move {
-            let _gone = Gone { inner, run };
             conduct.carry_out().await;
+            drop(gone);
         });
         Ok(())
+    }
+
+    /// Among those under way, until the answer is dropped.
+    fn add(self: &Arc<Self>, run: &RunRef) -> Gone {
+        let live = Arc::new(LiveRun::new());
+        self.live().insert(run.clone(), live.clone());
+        Gone { inner: self.clone(), run: run.clone(), live }
+    }
+
+    /// A row of a run under way does not say yet what its calls came to; the ledger does.
+    async fn with_spent(&self, row: RunRow) -> Result<RunRow, RunsError> {
+        match row.status {
+            RunStatus::Running => {
+                let spent = closing::spent(&self.rooms.ledger, &row.new.run).await?;
+                Ok(RunRow { spent, ..row })
+            }
+            _ => Ok(row),
+        }
     }
 
     fn check(&self, order: &Order) -> Result<Usd, StartError> {
@@ -299,13 +324,13 @@ impl LiveRun {
 struct Gone {
     inner: Arc<Inner>,
     run: RunRef,
+    live: Arc<LiveRun>,
 }
 
 impl Drop for Gone {
     fn drop(&mut self) {
-        if let Some(live) = self.inner.live().remove(&self.run) {
-            live.closed.cancel();
-        }
+        self.inner.live().remove(&self.run);
+        self.live.closed.cancel();
     }
 }
 

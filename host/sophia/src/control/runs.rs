@@ -101,16 +101,16 @@ pub(super) async fn list(
 ) -> Result<Response, Refusal> {
     let status = params.status.as_deref().map(status).transpose()?;
     let filter = RunFilter { pattern: params.pattern, status };
-    let limit = params.limit.unwrap_or(DEFAULT_RUNS);
+    let limit = params.limit.unwrap_or(DEFAULT_RUNS).clamp(1, 200);
     let rows = node.runs.list(&caller.tenant, &filter, params.before, limit).await.map_err(unreadable)?;
     let next = rows.last().map(|row| row.number).filter(|_| rows.len() as u64 >= u64::from(limit));
-    let runs = rows.into_iter().map(|row| ShownRun::of(row, &node)).collect();
+    let runs = rows.into_iter().map(ShownRun::of).collect();
     answer(200, &RunList { runs, next })
 }
 
 /// One run.
-pub(super) async fn get(Found(row): Found, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
-    answer(200, &ShownRun::of(row, &node))
+pub(super) async fn get(Found(row): Found) -> Result<Response, Refusal> {
+    answer(200, &ShownRun::of(row))
 }
 
 /// What people see of a run: events and their sums.
@@ -126,7 +126,7 @@ pub(super) async fn timeline(
     let next = rows.last().map(|event| event.seq).filter(|_| rows.len() as u64 >= u64::from(limit));
     let events = rows.into_iter().map(|event| ShownEvent::of(event, &row.new)).collect();
     let summary = Summary::of(totals, &row);
-    answer(200, &Timeline { run: ShownRun::of(row, &node), summary, events, next })
+    answer(200, &Timeline { run: ShownRun::of(row), summary, events, next })
 }
 
 /// What a run did and was told, for a replay and for whoever looks for a fault.
@@ -155,7 +155,7 @@ pub(super) async fn cancel(Found(row): Found, State(node): State<Arc<Node>>) -> 
         }
         CancelError::Store(error) => unreadable(error),
     })?;
-    answer(200, &ShownRun::of(ended, &node))
+    answer(200, &ShownRun::of(ended))
 }
 
 impl FromRequestParts<Arc<Node>> for Found {

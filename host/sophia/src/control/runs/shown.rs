@@ -7,7 +7,6 @@ use sophia_domain::{Blame, Digest, PluginName, Tokens};
 use sophia_runs::{EventRow, NewRun, RunEnd, RunRow, RunStatus, StepRow, TimelineTotals};
 
 use super::super::amount::Amount;
-use crate::node::Node;
 
 /// A run.
 #[derive(Serialize)]
@@ -109,16 +108,9 @@ pub(super) struct JournalRow {
 }
 
 impl ShownRun {
-    /// As the record has it; what one under way has spent comes from its budget.
-    pub(super) fn of(row: RunRow, node: &Node) -> Self {
+    /// As the record has it.
+    pub(super) fn of(row: RunRow) -> Self {
         let RunRow { number, new, status, ended_micros, duration_micros, end, spent } = row;
-        let cost = match status {
-            RunStatus::Running => {
-                let scope = sophia_ledger::BudgetScope::Run(new.run.tenant.clone(), new.run.id.clone());
-                node.ledger.budget(&scope).map_or(spent.cost, |budget| budget.spent)
-            }
-            _ => spent.cost,
-        };
         Self {
             id: new.run.id.to_string(),
             number,
@@ -133,7 +125,7 @@ impl ShownRun {
                 .then(|| ShownOutcome { content: end.content.clone().and_then(json), confidence: end.confidence }),
             failure: matches!(status, RunStatus::Failed | RunStatus::Cancelled).then(|| ShownFailure::from(end)),
             spent: ShownSpent {
-                cost: cost.into(),
+                cost: spent.cost.into(),
                 calls: spent.n_charges,
                 tokens: spent.tokens,
                 unreconciled: spent.unreconciled.into(),

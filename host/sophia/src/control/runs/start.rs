@@ -81,7 +81,7 @@ pub(in crate::control) async fn start(
     };
     let work = work(plugin, meter, caller.key, asked);
     let started = node.runs.start(order, work).await.map_err(refused)?;
-    accepted(started, &node)
+    accepted(started)
 }
 
 /// The call of the pattern, which is made in the run's task.
@@ -148,9 +148,9 @@ fn request_digest(plugin: &LivePlugin, body: &[u8]) -> Digest {
     Digest::of(&request)
 }
 
-fn accepted(started: Started, node: &Node) -> Result<Response, Refusal> {
+fn accepted(started: Started) -> Result<Response, Refusal> {
     let location = format!("/v1/runs/{}", started.run.new.run.id);
-    let mut response = answer(202, &ShownRun::of(started.run, node))?;
+    let mut response = answer(202, &ShownRun::of(started.run))?;
     if let Ok(location) = HeaderValue::from_str(&location) {
         response.headers_mut().insert(header::LOCATION, location);
     }

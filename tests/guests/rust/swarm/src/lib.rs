@@ -34,6 +34,13 @@ impl Pattern for Swarm {
             "agents" => two_agents(None),
             "broke" => two_agents(Some(Money { micro_usd: 1 })),
             "tools" => tools(),
+            "other-class" => {
+                Outcome::of(&agents::run(Agent { class: "quality".to_owned(), ..agent("first", None) })?.content)
+            }
+            "other-model" => Outcome::of(
+                &models::complete(CompletionRequest { class: "quality".to_owned(), ..request("one") })?.content,
+            ),
+            "many" => many(),
             "trap" => {
                 let _ = agents::run(agent("first", None));
                 panic!("in the middle of a run");
@@ -97,13 +104,22 @@ fn emit(n: u32) -> Result<Outcome, Error> {
     Outcome::of(&n)
 }
 
+fn request(text: &str) -> CompletionRequest {
+    CompletionRequest { class: "fast".to_owned(), messages: vec![Message::user(text)], ..CompletionRequest::default() }
+}
+
+/// One more of each than may be asked for at a time.
+fn many() -> Result<Outcome, Error> {
+    let requests = models::complete_all(vec![request("one"); 65]);
+    let agents = agents::run_all((0..65).map(|_| agent("first", None)).collect());
+    let refused = |error: Option<&Error>| matches!(error, Some(Error::Invalid(_)));
+    let requests: Vec<bool> = requests.iter().map(|one| refused(one.as_ref().err())).collect();
+    let agents: Vec<bool> = agents.iter().map(|one| refused(one.as_ref().err())).collect();
+    Outcome::of(&json!({ "requests": requests, "agents": agents }))
+}
+
 /// Every kind of step.
 fn all() -> Result<Outcome, Error> {
-    let request = |text: &str| CompletionRequest {
-        class: "fast".to_owned(),
-        messages: vec![Message::user(text)],
-        ..CompletionRequest::default()
-    };
     let now = SystemTime::now().unix_millis();
     let dice = random::bytes(4);
     let greeting = config::get("swarm.greeting");
