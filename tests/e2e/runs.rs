@@ -1,7 +1,5 @@
 //! Runs of patterns: what is answered, kept, shown and paid, whatever the pattern does.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::{Value, json};
 use sophia_tests::{Caller, Node, Reply, Setup, guest};

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::{
-    worker::{PROMPT, Worker, chat, ok},
+    worker::{PROMPT, Worker},
     world::{World, exactly, worker},
 };
 use crate::{CompletionEvent, CompletionRequest, Finish, Message, ModelError, Role};
