@@ -18,7 +18,8 @@ pub(crate) const SOAK_EXAMPLES: &str = "Examples:
 /// What people say to `cargo xtask test` and `cargo xtask soak`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Args {
-    /// Only tests of the host workspace whose names hold one of these; guests' and worker's own tests are left out then.
+    /// Only tests of the host workspace whose names hold one of these; guests' and worker's own
+    /// tests are left out then.
     filters: Vec<String>,
     /// Passed on to `cargo nextest run`.
     #[arg(last = true)]
@@ -67,7 +68,8 @@ pub(crate) fn docs(checkout: &Checkout) -> Result<()> {
     })
 }
 
-/// The host workspace, with a real worker for the tests that ask models. Last, so that the summary is the last thing to be read.
+/// The host workspace, with a real worker for the tests that ask models. Last, so that the summary
+/// is the last thing to be read.
 pub(crate) fn nextest(checkout: &Checkout, args: &Args, counts: Counts) -> Result<()> {
     let program = tools::NEXTEST.ensure(checkout)?;
     let (worker, models) = worker::ready(checkout)?;

@@ -44,34 +44,25 @@ pub trait RunPort: Send + Sync {
 }
 
 /// A function of the contract that a run takes down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HostCall {
     /// `clock.now`
-    #[serde(rename = "clock.now")]
     Now,
     /// `clock.monotonic`
-    #[serde(rename = "clock.monotonic")]
     Monotonic,
     /// `random.bytes`
-    #[serde(rename = "random.bytes")]
     Random,
     /// `config.get`
-    #[serde(rename = "config.get")]
     Config,
     /// `budget.remaining`
-    #[serde(rename = "budget.remaining")]
     Remaining,
     /// `models.complete` and `models.complete-all`
-    #[serde(rename = "models.complete")]
     Complete,
     /// `models.open-stream`
-    #[serde(rename = "models.open-stream")]
     Stream,
     /// `models.embed`
-    #[serde(rename = "models.embed")]
     Embed,
     /// `agents.run` and `agents.run-all`
-    #[serde(rename = "agents.run")]
     Agents,
 }
 

@@ -146,3 +146,22 @@ async fn draining_lets_runs_end_and_cuts_off_those_that_do_not() {
     let late = world.runs.start(order(), work(|_| async { outcome("1") })).await;
     assert!(matches!(late, Err(StartError::Closed)));
 }
+
+#[tokio::test]
+async fn what_a_run_under_way_has_spent_is_known() {
+    let world = World::new().await;
+    let (asked, answered) = tokio::sync::oneshot::channel();
+    let run = world
+        .begin(|port| async move {
+            drive(&port, agent("reviewer")).await.unwrap();
+            asked.send(()).unwrap();
+            std::future::pending().await
+        })
+        .await;
+    answered.await.unwrap();
+    let run = run.new.run;
+    let row = world.runs.get(&run).await.unwrap().unwrap();
+    assert_eq!((row.status, row.spent.n_charges, row.spent.cost.micros()), (RunStatus::Running, 1, COST));
+    let ended = world.runs.cancel(&run).await.unwrap();
+    assert_eq!((ended.status, ended.spent.n_charges), (RunStatus::Cancelled, 1));
+}
