@@ -14,7 +14,7 @@ use wasmtime::{
     component::Linker,
 };
 
-use crate::{Inspector, Ports, SandboxConfig, SandboxError, guest::Guest, link, ticker::Ticker};
+use crate::{Inspector, Ports, SandboxConfig, SandboxError, guest::Guest, leftovers::Leftovers, link, ticker::Ticker};
 
 /// The guest's stack. Rust guests use 64 KiB of shadow stack and little of this; JavaScript and
 /// Python engines recurse. A fiber's stack is twice that, so that host calls have room.
@@ -44,6 +44,7 @@ pub(crate) struct Engines {
     plain: EngineAndLinker,
     concurrent: EngineAndLinker,
     pub(crate) ticker: Ticker,
+    pub(crate) leftovers: Leftovers,
     pub(crate) ports: Ports,
     pub(crate) inspector: Option<Arc<dyn Inspector>>,
 }
@@ -86,7 +87,8 @@ impl Engines {
         let (plain, concurrent) = (build(EngineKind::Plain)?, build(EngineKind::Concurrent)?);
         let ticker =
             Ticker::start(vec![plain.engine.weak(), concurrent.engine.weak()]).map_err(SandboxError::Thread)?;
-        Ok(Self { plain, concurrent, ticker, ports: config.ports.clone(), inspector: config.inspector.clone() })
+        let (ports, inspector) = (config.ports.clone(), config.inspector.clone());
+        Ok(Self { plain, concurrent, ticker, leftovers: Leftovers::default(), ports, inspector })
     }
 
     pub(crate) fn of(&self, kind: EngineKind) -> &EngineAndLinker {

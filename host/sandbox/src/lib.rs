@@ -17,6 +17,7 @@ mod engine;
 mod fault;
 mod guest;
 mod inspector;
+mod leftovers;
 mod link;
 mod meter;
 mod program;

@@ -187,15 +187,16 @@ impl Program {
         done.within(most, |outcome| outcome.content.len()).map(Outcome::from)
     }
 
-    /// Asks a routing policy.
+    /// Asks a routing policy. Its instance is taken apart after the answer.
     pub async fn route(&self, call: Call, request: RoutingRequest, candidates: Vec<Candidate>) -> Done<Decision> {
         let Exports::Policy { route: Some(route), .. } = &self.exports else {
             return Done::fault(Fault::Contract("the plugin exports no `routing`".into()));
         };
         let candidates: Vec<_> = candidates.into_iter().map(routing::Candidate::from).collect();
-        let done: Done<routing::Decision> =
-            self.answer(call, route, (routing::RoutingRequest::from(request), candidates)).await;
-        done.map(Decision::from)
+        let params = (routing::RoutingRequest::from(request), candidates);
+        let (outcome, spent, store) = self.call_and_keep::<_, Answer<routing::Decision>>(call, route, params).await;
+        self.engines.leftovers.drop_soon(store);
+        answered((outcome, spent)).map(Decision::from)
     }
 
     fn connector(&self) -> Result<&ConnectorCalls, Fault> {
@@ -212,8 +213,7 @@ impl Program {
         T: Lift + Send + Sync + 'static,
         WitError: Lift,
     {
-        let (outcome, spent) = self.call::<P, Answer<T>>(call, function, params).await;
-        Done { outcome: outcome.map(|(answer,)| answer.map_err(PluginError::from)), spent }
+        answered(self.call::<P, Answer<T>>(call, function, params).await)
     }
 
     /// One call in a fresh instance, from the empty store to the dropped one.
@@ -225,6 +225,21 @@ impl Program {
         function: &ComponentExportIndex,
         params: P,
     ) -> (Result<R, Fault>, crate::Spent)
+    where
+        P: ComponentNamedList + Lower + Send + Sync,
+        R: ComponentNamedList + Lift + Send + Sync + 'static,
+    {
+        let (result, spent, _store) = self.call_and_keep(call, function, params).await;
+        (result, spent)
+    }
+
+    /// The same, up to the store: all that is left to do with it is to drop it.
+    async fn call_and_keep<P, R>(
+        &self,
+        call: Call,
+        function: &ComponentExportIndex,
+        params: P,
+    ) -> (Result<R, Fault>, crate::Spent, Store<Guest>)
     where
         P: ComponentNamedList + Lower + Send + Sync,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
@@ -243,7 +258,7 @@ impl Program {
         inspector::look(StoreContextMut::from(&mut store), Moment::BeforeDrop);
         store.data_mut().close_log();
         let spent = crate::Spent { cpu: cpu.so_far(), ..store.data().spent() };
-        (result, spent)
+        (result, spent, store)
     }
 
     async fn run<P, R>(
@@ -260,6 +275,10 @@ impl Program {
         let function = typed(&instance, store, function).map_err(|error| (error, Stage::Instantiate))?;
         function.call_async(store, params).await.map_err(|error| (error, Stage::Run))
     }
+}
+
+fn answered<T>((outcome, spent): (Result<Answer<T>, Fault>, crate::Spent)) -> Done<T> {
+    Done { outcome: outcome.map(|(answer,)| answer.map_err(PluginError::from)), spent }
 }
 
 fn typed<P, R>(

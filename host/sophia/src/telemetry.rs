@@ -18,9 +18,9 @@ use opentelemetry_sdk::{
 use tracing::Metadata;
 use tracing_subscriber::{
     Layer, Registry,
-    filter::{FilterExt, filter_fn},
+    filter::{FilterExt, LevelFilter, filter_fn},
     fmt::{self, MakeWriter, format::Writer as FormatWriter, time::FormatTime},
-    layer::SubscriberExt,
+    layer::{Filter, SubscriberExt},
     util::SubscriberInitExt,
 };
 
@@ -68,7 +68,8 @@ pub(crate) fn start(config: &TelemetryConfig, environment: Environment) -> Resul
         Some(provider) => {
             let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("sophia"));
             let layer = layer.with_location(false).with_threads(false);
-            to_log.with(layer.with_filter(filter_fn(is_own_span))).try_init()
+            let own = filter_fn(is_own_span).with_max_level_hint(LevelFilter::INFO);
+            to_log.with(layer.with_filter(own)).try_init()
         }
     };
     set.map_err(|_| TelemetryError::Twice)?;
@@ -109,7 +110,10 @@ fn log_layer<S>(config: &TelemetryConfig, lines: LineSink) -> Box<dyn Layer<S> +
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
-    let filter = config.log.clone().and(filter_fn(|metadata: &Metadata<'_>| metadata.is_event()));
+    let events = filter_fn(|metadata: &Metadata<'_>| metadata.is_event());
+    // A filter that does not say so is taken to want traces too: wasmtime's then cost 2 % of a call.
+    let most = Filter::<S>::max_level_hint(&config.log).unwrap_or(LevelFilter::TRACE);
+    let filter = config.log.clone().and(events.with_max_level_hint(most));
     let layer = fmt::layer().with_timer(Clock).with_writer(ToLines(lines));
     match config.log_format {
         LogFormat::Text => layer.with_ansi(io::stderr().is_terminal()).with_filter(filter).boxed(),

@@ -25,7 +25,7 @@ const SELF: &str = "/proc/self/exe";
 
 /// Instances for policies beyond those of calls: a call that waits for a model holds its own while
 /// the policy decides. A policy computes some microseconds and waits for nothing, so that few run
-/// at the same time.
+/// at the same time; up to 32 that have answered wait to be taken apart.
 const POLICY_INSTANCES: u32 = 64;
 
 /// Opens the rooms and wires them. The key is there at the first start only.
