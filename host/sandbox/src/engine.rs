@@ -132,6 +132,8 @@ pub(crate) fn engine_config(kind: EngineKind, purpose: &Purpose<'_>) -> Config {
         }
         Purpose::Compile { is_inspected } => {
             config.guest_debug(*is_inspected);
+            // On one core a pool of threads only costs its start.
+            config.parallel_compilation(std::thread::available_parallelism().is_ok_and(|n| n.get() > 1));
             config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
         }
     }
