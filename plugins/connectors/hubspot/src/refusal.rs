@@ -13,7 +13,7 @@ const TEN_SECONDS_MS: u64 = 10_000;
 /// knows; an hour is short enough to find out and long enough not to waste refused calls.
 const AN_HOUR_MS: u64 = 3_600_000;
 
-/// "A delay of at least 2 seconds between API requests is recommended" when a record is locked.
+/// How long a lock lasts that much writing brings (docs/api-reference/error-handling).
 const LOCKED_MS: u64 = 2_000;
 
 #[derive(Deserialize, Default)]
@@ -38,7 +38,7 @@ pub(crate) fn accept(answer: Response) -> Result<Response, Error> {
         400 | 405 | 409 | 413..=415 | 422 => Error::Invalid(message),
         429 => Error::Limited(Some(wait_ms(&answer, &refusal))),
         423 => Error::Limited(Some(LOCKED_MS)),
-        // The account moves between data centres; the header says for how long.
+        // The account moves between data centres; the header says for how long (same page).
         477 => Error::Limited(answer.retry_after_ms()),
         _ => Error::upstream(status, message),
     })

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::value::RawValue;
 use sophia_sdk::{Error, Json, WebhookOutcome, WebhookRequest};
 
-/// "Reject the request if the timestamp is older than 5 minutes." Nor may it be ahead by more.
+/// An older request is to be rejected, says the page. Nor may it be ahead by more.
 const MAX_AGE_MS: u64 = 5 * 60_000;
 
 /// What is escaped in a URL and signed without the escape, by the table on that page.

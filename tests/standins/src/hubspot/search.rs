@@ -9,11 +9,9 @@ use super::{
     refusal::Refusal,
 };
 
-// docs/api-reference/search/guide#limits: "The maximum number of supported objects per page is
-// 200", "A query can contain a maximum of 3,000 characters", "The search endpoints are limited to
-// 10,000 total results for any given query. Attempting to page beyond 10,000 will result in a 400
-// error", "a maximum of five filterGroups with up to six filters in each group, with a maximum of
-// 18 filters in total". The default page is 10.
+// docs/api-reference/search/guide#limits: 200 objects a page (10 where nothing is said), 3,000
+// characters a query, 10,000 results in all, 400 for a page behind them, 5 groups of 6 filters and
+// 18 filters together.
 const MAX_PAGE: usize = 200;
 const DEFAULT_PAGE: usize = 10;
 const MAX_RESULTS: usize = 10_000;
@@ -97,7 +95,7 @@ impl Query {
         self.filter_groups.iter().map(|group| group.filters.iter().map(Filter::parse).collect()).collect()
     }
 
-    /// "Despite `sorts` is an array, currently only one sort parameter is supported"
+    /// `sorts` is a list of which one entry is supported
     /// (<https://github.com/HubSpot/hubspot-api-nodejs>, README, CRM search).
     fn order(&self) -> Result<Order, Refusal> {
         match self.sorts.as_slice() {

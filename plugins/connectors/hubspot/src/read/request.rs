@@ -9,7 +9,7 @@ use sophia_sdk::{
 use super::Reading;
 use crate::{API, cursor::Cursor};
 
-/// "The maximum number of objects per page is 100" for a list; HubSpot refuses more.
+/// Of a list (reference of the CRM objects API); HubSpot refuses more.
 const MAX_LIST_PAGE: u32 = 100;
 /// docs/api-reference/search/guide, limits.
 const MAX_SEARCH_PAGE: u32 = 200;
