@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use ureq::{Agent, http::Response};
 
@@ -130,8 +131,7 @@ impl Worker {
     }
 
     pub(crate) fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        kill_process(Pid::from_child(&self.process), Signal::TERM).unwrap();
     }
 
     /// The exit code of a worker that was told to stop.
