@@ -21,6 +21,7 @@ mod endpoint;
 mod grants;
 mod hubspot;
 mod kept;
+mod keys;
 mod kill_at;
 mod limits;
 mod memory_proof;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(try_from = "String", into = "String")]
 pub struct ByteSize(pub u64);
 
-/// A length of time, written `500ms`, `30s`, `5m` or `1h`.
+/// A length of time, written `500ms`, `30s`, `5m`, `1h` or `90d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Span(pub Duration);
@@ -21,7 +21,7 @@ pub struct UnitError {
 }
 
 const SIZES: &[(&str, u64)] = &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
-const SPANS_MS: &[(&str, u64)] = &[("ms", 1), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+const SPANS_MS: &[(&str, u64)] = &[("ms", 1), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
 
 impl ByteSize {
     /// From mebibytes.
@@ -58,7 +58,7 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         scaled(text, SPANS_MS)
             .map(Self::millis)
-            .ok_or_else(|| UnitError { text: text.into(), what: "time: write a whole number and ms, s, m or h" })
+            .ok_or_else(|| UnitError { text: text.into(), what: "time: write a whole number and ms, s, m, h or d" })
     }
 }
 

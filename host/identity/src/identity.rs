@@ -1,14 +1,29 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use sophia_domain::{KeyId, TenantId};
 use sophia_store::{Store, StoreError};
+use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
-use crate::{NewKey, operator_key::KeyHash};
+use crate::{
+    KeyError, NewKey, Permission, Permissions,
+    key::{KeyHash, OPERATOR_PREFIX},
+    keys::Keys,
+};
 
 /// Recognises callers. Opened once at boot; cheap to clone, asked for each request.
 #[derive(Clone)]
-pub struct Identity {
+pub struct Identity(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
     operator: KeyHash,
     caller: Caller,
+    pub(crate) store: Store,
+    /// Read anew after each change.
+    pub(crate) keys: ArcSwap<Keys>,
+    /// One change at a time, so that the table is never older than what is kept.
+    pub(crate) turns: Mutex<()>,
 }
 
 /// Who sent a request. One per request.
@@ -19,14 +34,17 @@ pub struct Caller {
     /// The key that was sent, by its name. Money is spent under it.
     pub key: KeyId,
     /// What the caller may do.
-    pub role: Role,
+    pub may: Permissions,
 }
 
-/// What a caller may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Everything within the tenant.
-    Operator,
+/// The caller may not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{needed}` is needed, which the key `{key}` does not have")]
+pub struct Forbidden {
+    /// What is needed.
+    pub needed: Permission,
+    /// The key that was sent.
+    pub key: KeyId,
 }
 
 /// Why a request has no caller.
@@ -41,6 +59,9 @@ pub enum Unauthorised {
     /// A key that nobody has.
     #[error("the key is wrong")]
     Wrong,
+    /// A key that was somebody's.
+    #[error("the key has expired")]
+    Expired,
 }
 
 /// Why callers cannot be recognised.
@@ -58,6 +79,9 @@ pub enum IdentityError {
     /// The store failed.
     #[error("the operator key cannot be read or written")]
     Store(#[from] StoreError),
+    /// The keys of callers.
+    #[error("the keys cannot be read")]
+    Keys(#[source] KeyError),
 }
 
 /// The name of the operator's key.
@@ -66,34 +90,43 @@ const OPERATOR: &str = "operator";
 const SETTING: &str = "identity.operator-key.sha256";
 
 impl Identity {
-    /// Takes the operator's key from the environment, which then is the only one, or else the one
-    /// made at the first start, which is made now if this is it.
+    /// Takes the operator's key from the environment, which then is the only one of the operator's,
+    /// or else the one made at the first start, which is made now if this is it.
     pub async fn open(store: Store, from_env: Option<String>) -> Result<(Self, Option<NewKey>), IdentityError> {
-        let tenant = TenantId::main();
-        if let Some(key) = from_env.map(Zeroizing::new) {
-            let operator = KeyHash::of_chosen(&key).ok_or(IdentityError::WeakKey)?;
-            return Ok((Self::of(operator, tenant), None));
-        }
-        if let Some(stored) = store.setting(&tenant, SETTING).await? {
-            let operator = KeyHash::from_stored(&stored).ok_or(IdentityError::Damaged)?;
-            return Ok((Self::of(operator, tenant), None));
-        }
-        let key = NewKey::generate().ok_or(IdentityError::Random)?;
-        let operator = KeyHash::of(key.reveal().as_bytes());
-        store.put_setting_once(&tenant, SETTING, operator.as_bytes()).await?;
-        Ok((Self::of(operator, tenant), Some(key)))
-    }
-
-    fn of(operator: KeyHash, tenant: TenantId) -> Self {
-        Self { operator, caller: Caller { tenant, key: KeyId::from(OPERATOR), role: Role::Operator } }
+        let (operator, new) = operator(&store, from_env).await?;
+        let keys = Keys::read(&store).await.map_err(IdentityError::Keys)?;
+        let caller = Caller { tenant: TenantId::main(), key: KeyId::from(OPERATOR), may: Permissions::all() };
+        let inner = Inner { operator, caller, store, keys: ArcSwap::from_pointee(keys), turns: Mutex::default() };
+        Ok((Self(Arc::new(inner)), new))
     }
 
     /// Who sent a request with this `authorization` header. Allocates nothing.
     pub fn identify(&self, authorization: Option<&http::HeaderValue>) -> Result<Caller, Unauthorised> {
         let header = authorization.ok_or(Unauthorised::Missing)?;
-        let key = bearer(header.as_bytes()).ok_or(Unauthorised::Malformed)?;
-        if self.operator.is_of(key) { Ok(self.caller.clone()) } else { Err(Unauthorised::Wrong) }
+        let key = KeyHash::of(bearer(header.as_bytes()).ok_or(Unauthorised::Malformed)?);
+        if self.0.operator.is(&key) { Ok(self.0.caller.clone()) } else { self.0.keys.load().caller(&key) }
     }
+}
+
+impl Caller {
+    /// Refuses a caller that may not.
+    pub fn needs(&self, needed: Permission) -> Result<(), Forbidden> {
+        if self.may.contains(needed) { Ok(()) } else { Err(Forbidden { needed, key: self.key.clone() }) }
+    }
+}
+
+async fn operator(store: &Store, from_env: Option<String>) -> Result<(KeyHash, Option<NewKey>), IdentityError> {
+    let tenant = TenantId::main();
+    if let Some(key) = from_env.map(Zeroizing::new) {
+        return Ok((KeyHash::of_chosen(&key).ok_or(IdentityError::WeakKey)?, None));
+    }
+    if let Some(stored) = store.setting(&tenant, SETTING).await? {
+        return Ok((KeyHash::from_stored(&stored).ok_or(IdentityError::Damaged)?, None));
+    }
+    let key = NewKey::generate(OPERATOR_PREFIX).ok_or(IdentityError::Random)?;
+    let operator = KeyHash::of(key.reveal().as_bytes());
+    store.put_setting_once(&tenant, SETTING, operator.as_bytes()).await?;
+    Ok((operator, Some(key)))
 }
 
 /// The key of `Bearer KEY` (RFC 6750; the scheme's case does not matter, RFC 9110 11.1).
@@ -121,8 +154,8 @@ mod tests {
         Identity::open(store, from_env.map(str::to_owned)).await.unwrap()
     }
 
-    fn identify(identity: &Identity, header: &str) -> Result<Role, Unauthorised> {
-        identity.identify(Some(&HeaderValue::from_str(header).unwrap())).map(|caller| caller.role)
+    fn identify(identity: &Identity, header: &str) -> Result<Permissions, Unauthorised> {
+        identity.identify(Some(&HeaderValue::from_str(header).unwrap())).map(|caller| caller.may)
     }
 
     #[tokio::test]
@@ -133,14 +166,14 @@ mod tests {
         assert!(key.reveal().starts_with("sophia_op_") && key.reveal().len() == 53, "{}", key.reveal());
         assert!(!format!("{key:?} {identity:?}").contains(&key.reveal()[10..]));
         let header = format!("Bearer {}", key.reveal());
-        assert_eq!(identify(&identity, &header), Ok(Role::Operator));
+        assert_eq!(identify(&identity, &header), Ok(Permissions::all()));
 
         let database = std::fs::read(dir.path().join("sophia.db")).unwrap();
         assert!(!database.windows(20).any(|window| window == &key.reveal().as_bytes()[10..30]));
         drop(identity);
         let (identity, again) = open(dir.path(), None).await;
         assert!(again.is_none());
-        assert_eq!(identify(&identity, &header), Ok(Role::Operator));
+        assert_eq!(identify(&identity, &header), Ok(Permissions::all()));
     }
 
     #[tokio::test]
@@ -151,7 +184,7 @@ mod tests {
         drop(identity);
         let (identity, new) = open(dir.path(), Some("correct-horse-battery")).await;
         assert!(new.is_none());
-        assert_eq!(identify(&identity, "Bearer correct-horse-battery"), Ok(Role::Operator));
+        assert_eq!(identify(&identity, "Bearer correct-horse-battery"), Ok(Permissions::all()));
         assert_eq!(identify(&identity, &made), Err(Unauthorised::Wrong));
     }
 
@@ -170,7 +203,7 @@ mod tests {
             ("Bearer correct-horse-batterx", Err(Unauthorised::Wrong)),
             ("Bearer correct-horse-batter", Err(Unauthorised::Wrong)),
             ("Bearer correct-horse-battery!", Err(Unauthorised::Wrong)),
-            ("bearer  correct-horse-battery", Ok(Role::Operator)),
+            ("bearer  correct-horse-battery", Ok(Permissions::all())),
         ] {
             assert_eq!(identify(&identity, header), expected, "{header}");
         }

@@ -12,6 +12,7 @@ mod debug;
 mod events;
 mod failure;
 mod input;
+mod key;
 mod models;
 mod plugin;
 mod policy;
@@ -84,6 +85,9 @@ enum Command {
     /// Manage secrets; a value goes in and never comes out
     #[command(subcommand)]
     Secret(secret::SecretCommand),
+    /// Say who may call a node, and what they may do
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Call a connector
     #[command(subcommand)]
     Connector(connector::ConnectorCommand),
@@ -140,6 +144,7 @@ fn run(node: NodeArgs, command: Command) -> Result<(), Failure> {
             Command::Plugin(command) => plugin::run(command, &client, show).await,
             Command::Connection(command) => connection::run(command, &client, show).await,
             Command::Secret(command) => secret::run(command, &client, show).await,
+            Command::Key(command) => key::run(command, &client, show).await,
             Command::Connector(command) => connector::run(command, &client, show).await,
             Command::Policy(command) => policy::run(command, &client, show).await,
             Command::Models(_) => models::list(&client, show).await,
@@ -182,6 +187,7 @@ mod tests {
                   plugin       Make, check, upload and manage plugins
                   connection   Manage connections: accounts at vendors
                   secret       Manage secrets; a value goes in and never comes out
+                  key          Say who may call a node, and what they may do
                   connector    Call a connector
                   policy       Call a policy
                   models       List models, and fetch the weights of the worker

@@ -5,6 +5,8 @@
 //! POST /v1/plugins/{name}/rollback       GET|POST …/grants    GET  /v1/plugins/{name}/logs
 //! PUT|GET|DELETE /v1/connections/{connector}/{name}           GET  /v1/connections
 //! PUT|DELETE /v1/secrets/{name}                               GET  /v1/secrets
+//! POST|GET /v1/keys                      DELETE /v1/keys/{name}   POST /v1/keys/{name}/rotate
+//! GET /v1/permissions
 //! PUT|GET|DELETE /v1/budgets/tenant|keys/{key}|runs/{run}     GET  /v1/budgets
 //! POST /v1/budgets/…/release                                  GET  /v1/costs
 //! POST /v1/swarms/{pattern}/runs         GET /v1/runs         GET  /v1/runs/{id}
@@ -15,6 +17,7 @@
 //! Handlers give a [`Refusal`] for whatever goes wrong; it leaves here as a problem, so that one
 //! place writes problem documents.
 
+mod access;
 mod amount;
 mod budgets;
 mod config;
@@ -22,6 +25,7 @@ mod connections;
 mod costs;
 mod extract;
 mod health;
+mod keys;
 mod metrics;
 mod plugins;
 mod refusal;
@@ -34,7 +38,8 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Router,
     body::Body as ControlBody,
-    routing::{get, post, put},
+    middleware,
+    routing::{delete, get, post, put},
 };
 use http::{HeaderValue, Request, Response, header, request::Parts};
 use sophia_domain::{ProblemDocument, RequestId};
@@ -78,6 +83,10 @@ impl Control {
             )
             .route("/v1/secrets", get(secrets::list))
             .route("/v1/secrets/{name}", put(secrets::set).delete(secrets::delete))
+            .route("/v1/keys", get(keys::list).post(keys::create))
+            .route("/v1/keys/{name}", delete(keys::revoke))
+            .route("/v1/keys/{name}/rotate", post(keys::rotate))
+            .route("/v1/permissions", get(keys::permissions))
             .route("/v1/costs", get(costs::costs))
             .route("/v1/budgets", get(budgets::list))
             .merge(budget_routes())
@@ -93,6 +102,7 @@ impl Control {
             .route("/health", get(health::health))
             .route("/config", get(config::config))
             .route("/metrics", get(metrics::metrics))
+            .route_layer(middleware::from_fn_with_state(node.clone(), access::check))
             .fallback(refusal::no_route)
             .method_not_allowed_fallback(refusal::no_method)
             .with_state(node);

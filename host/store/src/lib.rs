@@ -9,6 +9,7 @@ mod blobs;
 mod connections;
 mod error;
 mod grants;
+pub mod keys;
 pub mod ledger;
 mod plugins;
 pub mod runs;

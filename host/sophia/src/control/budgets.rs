@@ -14,7 +14,7 @@ use sophia_ledger::{Budget, BudgetScope, LedgerError};
 use super::{
     Refusal,
     amount::Amount,
-    extract::{Json, Named, Operator, answer},
+    extract::{Json, Named, Permitted, answer},
 };
 use crate::node::Node;
 
@@ -56,7 +56,7 @@ struct Released {
 const MAX_NAME: usize = 128;
 
 /// All that are set.
-pub(super) async fn list(Operator(caller): Operator, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
+pub(super) async fn list(Permitted(caller): Permitted, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
     let budgets = node.ledger.budgets(Some(&caller.tenant)).into_iter().map(Shown::from).collect();
     answer(200, &BudgetList { budgets })
 }
@@ -94,7 +94,7 @@ impl FromRequestParts<Arc<Node>> for Scoped {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Refusal> {
-        let Operator(caller) = Operator::from_request_parts(parts, node).await?;
+        let Permitted(caller) = Permitted::from_request_parts(parts, node).await?;
         let Named(names) = Named::<BTreeMap<String, String>>::from_request_parts(parts, node).await?;
         Ok(Self(scope(caller.tenant, names)?))
     }

@@ -7,6 +7,7 @@ use axum::{extract::State, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use sophia_domain::{ByteSize, Digest, Limits, PluginName, World};
+use sophia_identity::Permission;
 use sophia_models::UpstreamEntry;
 use sophia_registry::{Access, LivePlugin};
 
@@ -14,7 +15,7 @@ use super::{Refusal, extract::answer};
 use crate::{
     config::{Calls, Environment},
     node::Node,
-    unauthorised::unauthorised,
+    unauthorised::{forbidden, unauthorised},
 };
 
 #[derive(Serialize)]
@@ -70,7 +71,10 @@ pub(super) async fn config(State(node): State<Arc<Node>>, headers: HeaderMap) ->
     };
     let answered = match caller {
         None => answer(200, &public(&node))?,
-        Some(caller) => answer(200, &full(&node, &caller.tenant).await?)?,
+        Some(caller) => {
+            caller.needs(Permission::SophiaRead).map_err(|refused| forbidden(&refused))?;
+            answer(200, &full(&node, &caller.tenant).await?)?
+        }
     };
     tagged(answered, &headers).await
 }

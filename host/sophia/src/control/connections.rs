@@ -10,7 +10,7 @@ use sophia_registry::Connection;
 
 use super::{
     Refusal,
-    extract::{Json, Named, Operator, answer},
+    extract::{Json, Named, Permitted, answer},
 };
 use crate::node::Node;
 
@@ -31,7 +31,7 @@ struct ConnectionList {
 
 /// Makes a connection, in place of an earlier one.
 pub(super) async fn put(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named((connector, name)): Named<(PluginName, ConnectionName)>,
     Json(request): Json<PutRequest>,
@@ -43,7 +43,7 @@ pub(super) async fn put(
 
 /// One connection.
 pub(super) async fn get(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named((connector, name)): Named<(PluginName, ConnectionName)>,
 ) -> Result<Response, Refusal> {
@@ -51,14 +51,14 @@ pub(super) async fn get(
 }
 
 /// All connections.
-pub(super) async fn list(Operator(caller): Operator, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
+pub(super) async fn list(Permitted(caller): Permitted, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
     let connections = node.registry.connections(&caller.tenant).await?;
     answer(200, &ConnectionList { connections })
 }
 
 /// Forgets a connection. Its secrets stay.
 pub(super) async fn delete(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named((connector, name)): Named<(PluginName, ConnectionName)>,
 ) -> Result<StatusCode, Refusal> {

@@ -12,7 +12,7 @@ use super::{
     Refusal,
     amount::Amount,
     budgets::problem,
-    extract::{Operator, Params, answer},
+    extract::{Params, Permitted, answer},
 };
 use crate::node::Node;
 
@@ -77,7 +77,7 @@ const DIMENSIONS: [(&str, Dimension); 6] = [
 
 /// The sums, the dearest first.
 pub(super) async fn costs(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Params(asked): Params<Asked>,
 ) -> Result<Response, Refusal> {

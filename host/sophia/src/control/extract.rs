@@ -7,28 +7,30 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query},
 };
 use bytes::Bytes;
-use http::{Request, header, request::Parts};
+use http::{Request, request::Parts};
 use serde::{Serialize, de::DeserializeOwned};
 use sophia_domain::{ByteSize, Problem, ProblemDocument, Step};
 use sophia_identity::Caller;
 
 use super::Refusal;
-use crate::{json, node::Node, unauthorised::unauthorised};
+use crate::{json, node::Node};
 
 /// Largest body of a control request, uploads aside: a secret's value, a connection, grants.
 const MAX_BODY: ByteSize = ByteSize::mib(1);
 /// Longest time for such a body to arrive.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
-/// Whoever holds the operator's key.
-pub(super) struct Operator(pub(super) Caller);
+/// A caller that has what the route needs, as [`super::access`] found.
+pub(super) struct Permitted(pub(super) Caller);
 
-impl FromRequestParts<Arc<Node>> for Operator {
+impl FromRequestParts<Arc<Node>> for Permitted {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Refusal> {
-        let caller = node.identity.identify(parts.headers.get(header::AUTHORIZATION));
-        caller.map(Self).map_err(|refused| unauthorised(&refused).into())
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Node>) -> Result<Self, Refusal> {
+        parts.extensions.get::<Caller>().cloned().map(Self).ok_or_else(|| {
+            let detail = "this is a fault of the node: nothing was done";
+            Problem::host(500, "route-without-access", "Nobody may use this route", detail).at(Step::Right).into()
+        })
     }
 }
 

@@ -9,12 +9,13 @@ use axum::{Extension, extract::State, response::Response};
 use http::{HeaderMap, HeaderValue, header};
 use ipnet::IpNet;
 use sophia_domain::{Problem, Step};
+use sophia_identity::Permission;
 
 use super::{Asked, Refusal};
 use crate::{
     metrics::{Gauges, page},
     node::Node,
-    unauthorised::unauthorised,
+    unauthorised::{forbidden, unauthorised},
 };
 
 /// Headers by which proxies name whom they forward; the last is Fly's.
@@ -27,7 +28,9 @@ pub(super) async fn metrics(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     if !is_open(&node.config.metrics_open_to, asked.peer, &headers) {
-        node.identity.identify(headers.get(header::AUTHORIZATION)).map_err(|refused| unauthorised(&refused))?;
+        let caller = node.identity.identify(headers.get(header::AUTHORIZATION));
+        let caller = caller.map_err(|refused| unauthorised(&refused))?;
+        caller.needs(Permission::SophiaRead).map_err(|refused| forbidden(&refused))?;
     }
     let live = node.registry.live();
     node.metrics.retain(|plugin| live.plugin(plugin.as_str()).is_some());

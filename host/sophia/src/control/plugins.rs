@@ -11,7 +11,7 @@ use sophia_registry::{Granting, PluginEntry, RegistryError, VersionEntry};
 
 use super::{
     Refusal,
-    extract::{Named, Operator, OptionalJson, Params, answer},
+    extract::{Named, OptionalJson, Params, Permitted, answer},
 };
 use crate::node::Node;
 
@@ -54,14 +54,14 @@ pub(super) struct LogParams {
 }
 
 /// All plugins.
-pub(super) async fn list(Operator(caller): Operator, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
+pub(super) async fn list(Permitted(caller): Permitted, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
     let plugins = node.registry.list(&caller.tenant).await?;
     answer(200, &PluginList { plugins })
 }
 
 /// One plugin, whole.
 pub(super) async fn inspect(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(name): Named<PluginName>,
 ) -> Result<Response, Refusal> {
@@ -70,7 +70,7 @@ pub(super) async fn inspect(
 
 /// Its versions, newest first.
 pub(super) async fn versions(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(name): Named<PluginName>,
 ) -> Result<Response, Refusal> {
@@ -80,7 +80,7 @@ pub(super) async fn versions(
 
 /// Makes another version answer: the one named, or the one before.
 pub(super) async fn rollback(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(name): Named<PluginName>,
     OptionalJson(request): OptionalJson<RollbackRequest>,
@@ -90,7 +90,7 @@ pub(super) async fn rollback(
 
 /// What was decided, and what was not.
 pub(super) async fn grants(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(name): Named<PluginName>,
 ) -> Result<Response, Refusal> {
@@ -99,7 +99,7 @@ pub(super) async fn grants(
 
 /// Decides on a version's asks, all or some, and lets it answer.
 pub(super) async fn grant(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(name): Named<PluginName>,
     OptionalJson(request): OptionalJson<GrantRequest>,
@@ -110,7 +110,7 @@ pub(super) async fn grant(
 
 /// The last lines that it logged.
 pub(super) async fn logs(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(name): Named<PluginName>,
     Params(params): Params<LogParams>,
@@ -122,7 +122,7 @@ pub(super) async fn logs(
 
 /// Removes a plugin with all its versions, grants and connections.
 pub(super) async fn delete(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(name): Named<PluginName>,
 ) -> Result<StatusCode, Refusal> {

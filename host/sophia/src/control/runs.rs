@@ -17,7 +17,7 @@ use sophia_runs::{CancelError, RunFilter, RunRef, RunRow, RunStatus};
 
 use super::{
     Refusal,
-    extract::{Named, Operator, Params, answer},
+    extract::{Named, Params, Permitted, answer},
 };
 use crate::node::Node;
 use shown::{JournalRow, ShownEvent, ShownRun, Summary};
@@ -95,7 +95,7 @@ const MAX_ID: usize = 64;
 
 /// Runs, newest first.
 pub(super) async fn list(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Params(params): Params<ListParams>,
 ) -> Result<Response, Refusal> {
@@ -162,7 +162,7 @@ impl FromRequestParts<Arc<Node>> for Found {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, node: &Arc<Node>) -> Result<Self, Refusal> {
-        let Operator(caller) = Operator::from_request_parts(parts, node).await?;
+        let Permitted(caller) = Permitted::from_request_parts(parts, node).await?;
         let Named(id) = Named::<String>::from_request_parts(parts, node).await?;
         if id.len() > MAX_ID {
             return Err(unknown(&id).into());

@@ -10,7 +10,7 @@ use sophia_vault::{SecretEntry, SecretValue, VaultError};
 
 use super::{
     Refusal,
-    extract::{Json, Named, Operator, answer},
+    extract::{Json, Named, Permitted, answer},
 };
 use crate::node::Node;
 
@@ -30,7 +30,7 @@ struct SecretList {
 
 /// Keeps a secret, in place of an earlier one.
 pub(super) async fn set(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(name): Named<SecretName>,
     Json(request): Json<SetRequest>,
@@ -40,13 +40,13 @@ pub(super) async fn set(
 }
 
 /// Names and scopes.
-pub(super) async fn list(Operator(caller): Operator, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
+pub(super) async fn list(Permitted(caller): Permitted, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
     answer(200, &SecretList { secrets: node.vault.list(&caller.tenant) })
 }
 
 /// Forgets a secret.
 pub(super) async fn delete(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(name): Named<SecretName>,
 ) -> Result<StatusCode, Refusal> {

@@ -16,7 +16,7 @@ use sophia_registry::{Received, State as VersionState, UploadError, Uploaded};
 
 use super::{
     Refusal,
-    extract::{Named, Operator, answer},
+    extract::{Named, Permitted, answer},
 };
 use crate::node::Node;
 
@@ -27,7 +27,7 @@ const MAX_MANIFEST: ByteSize = ByteSize(64 << 10);
 
 /// Takes a component from its first byte to live (201) or pending (202).
 pub(super) async fn upload(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(name): Named<PluginName>,
     headers: HeaderMap,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use sophia_domain::{ConnectionName, Fault, Problem, ProblemDocument, Step, World};
+use sophia_identity::Permission;
 use sophia_registry::{LiveConnection, LivePlugin};
 use sophia_sandbox::{Call, Done, Spent};
 use tracing::Span;
@@ -17,13 +18,14 @@ use crate::{
         problem::{self, Failure},
     },
     node::Node,
-    unauthorised::unauthorised,
+    unauthorised::{forbidden, unauthorised},
 };
 
-/// Refuses a caller without the key, and notes whose it is.
+/// Refuses a caller without a key that may call, and notes whose it is.
 pub(super) fn authorise(exchange: &mut Exchange, headers: &HeaderMap) -> Result<(), ProblemDocument> {
     let identified = exchange.node.identity.identify(headers.get(header::AUTHORIZATION));
     let caller = identified.map_err(|refused| unauthorised(&refused))?;
+    caller.needs(Permission::AgentExecute).map_err(|refused| forbidden(&refused))?;
     exchange.asked_by(caller);
     Ok(())
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header, request::Parts};
 use http_body::Body as _;
 use sophia_domain::{Problem, ProblemDocument, Step, World, strip_hop_by_hop};
+use sophia_identity::{Permission, Unauthorised};
 use sophia_registry::{Access, LivePlugin};
 use sophia_sandbox::Spent;
 use tracing::Instrument;
@@ -20,7 +21,7 @@ use crate::{
         exchange::Exchange,
         problem::Failure,
     },
-    unauthorised::unauthorised,
+    unauthorised::{forbidden, unauthorised},
 };
 
 const PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
@@ -35,13 +36,13 @@ pub(super) async fn call(
     let plugin = call::plugin(exchange, name, World::Endpoint);
     let is_ours = exchange.node.identity.identify(head.headers.get(header::AUTHORIZATION));
     // Whether an endpoint exists is told to those with a key only, unless it is public.
-    if !plugin.as_ref().is_ok_and(|plugin| plugin.access == Access::Public)
-        && let Err(refused) = &is_ours
-    {
-        return Err(unauthorised(refused));
+    if !plugin.as_ref().is_ok_and(|plugin| plugin.access == Access::Public) {
+        let caller = is_ours.as_ref().map_err(unauthorised)?;
+        caller.needs(Permission::AgentExecute).map_err(|refused| forbidden(&refused))?;
     }
     let plugin = plugin?;
-    if is_ours.is_ok() {
+    // Also one that has expired: it was a key of ours, and a rotated one's holder may still send it.
+    if matches!(is_ours, Ok(_) | Err(Unauthorised::Expired)) {
         head.headers.remove(header::AUTHORIZATION);
     }
     if body.size_hint().lower() > plugin.limits.request.0 {

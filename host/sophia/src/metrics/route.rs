@@ -13,6 +13,7 @@ pub(crate) enum Route {
     Plugins,
     Connections,
     Secrets,
+    Keys,
     Costs,
     Budgets,
     Swarms,
@@ -26,7 +27,7 @@ pub(crate) enum Route {
 
 impl Route {
     /// In the order of their numbers.
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::ConnectorCheck,
         Self::ConnectorRead,
         Self::ConnectorAct,
@@ -39,6 +40,7 @@ impl Route {
         Self::Plugins,
         Self::Connections,
         Self::Secrets,
+        Self::Keys,
         Self::Costs,
         Self::Budgets,
         Self::Swarms,
@@ -61,6 +63,7 @@ impl Route {
             Some("plugins") => Self::Plugins,
             Some("connections") => Self::Connections,
             Some("secrets") => Self::Secrets,
+            Some("keys" | "permissions") => Self::Keys,
             Some("costs") => Self::Costs,
             Some("budgets") => Self::Budgets,
             Some("swarms") => Self::Swarms,
@@ -84,6 +87,7 @@ impl Route {
             Self::Plugins => "plugins",
             Self::Connections => "connections",
             Self::Secrets => "secrets",
+            Self::Keys => "keys",
             Self::Costs => "costs",
             Self::Budgets => "budgets",
             Self::Swarms => "swarms",

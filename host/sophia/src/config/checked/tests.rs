@@ -65,7 +65,7 @@ fn says_everything_that_is_wrong_at_once() {
           environment: `prod` is no environment: write development, staging or production
           listen: `8080` is no address: write `127.0.0.1:8080` or `[::]:8080`
           http.max_connections: must be at least 1
-          http.drain: `soon` is no time: write a whole number and ms, s, m or h
+          http.drain: `soon` is no time: write a whole number and ms, s, m, h or d
           metrics.open_to: `everybody` is no network: write `10.0.0.0/8` or `fdaa::/16`
           egress: `localhost` must be a host and a port, such as `127.0.0.1:9000`
           egress.connect_to: `here` must be an IP address and a port

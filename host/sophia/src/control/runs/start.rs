@@ -18,7 +18,7 @@ use super::{ShownRun, unreadable};
 use crate::{
     control::{
         Asked, Refusal,
-        extract::{Named, Operator, answer, collect},
+        extract::{Named, Permitted, answer, collect},
     },
     data,
     http::problem,
@@ -50,7 +50,7 @@ const BUSY_RETRY_SECONDS: u64 = 5;
 
 /// Begins a run and answers at once: it goes on by itself.
 pub(in crate::control) async fn start(
-    Operator(caller): Operator,
+    Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(pattern): Named<String>,
     Extension(asked): Extension<Asked>,

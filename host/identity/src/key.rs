@@ -11,8 +11,11 @@ use zeroize::Zeroizing;
 /// Below this a key could be guessed.
 const MIN_KEY_BYTES: usize = 16;
 
-/// What tells a leaked key's finder, and a scanner, what it is.
-const PREFIX: &str = "sophia_op_";
+/// What tells a leaked key's finder, and a scanner, what it is: the operator's.
+pub(crate) const OPERATOR_PREFIX: &str = "sophia_op_";
+
+/// The same, of a caller's.
+pub(crate) const KEY_PREFIX: &str = "sophia_key_";
 
 /// A key that was just made. There is no second chance to see it. Wiped when dropped.
 pub struct NewKey(Zeroizing<String>);
@@ -22,15 +25,15 @@ pub struct NewKey(Zeroizing<String>);
 pub(crate) struct KeyHash([u8; 32]);
 
 impl NewKey {
-    /// 256 random bits.
-    pub(crate) fn generate() -> Option<Self> {
+    /// 256 random bits behind a prefix.
+    pub(crate) fn generate(prefix: &str) -> Option<Self> {
         let mut bits = Zeroizing::new([0; 32]);
         SystemRandom::new().fill(bits.as_mut_slice()).ok()?;
         let encoded = Zeroizing::new(URL_SAFE_NO_PAD.encode(bits.as_slice()));
-        Some(Self(Zeroizing::new(format!("{PREFIX}{}", *encoded))))
+        Some(Self(Zeroizing::new(format!("{prefix}{}", *encoded))))
     }
 
-    /// The key, to be shown to the operator once.
+    /// The key, to be shown once.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -53,13 +56,13 @@ impl KeyHash {
         bytes.try_into().ok().map(Self)
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
     /// In constant time.
-    pub(crate) fn is_of(&self, key: &[u8]) -> bool {
-        self.0.ct_eq(&Self::of(key).0).into()
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 }
 

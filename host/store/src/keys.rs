@@ -1,0 +1,229 @@
+//! The keys of callers rest here, as hashes.
+
+use jiff::Timestamp;
+use sophia_domain::{KeyId, TenantId};
+
+use crate::{Store, StoreError};
+
+/// A key: what it may do, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its name.
+    pub name: KeyId,
+    /// What it may do, as JSON text. The store does not read it.
+    pub rights_json: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// By which key.
+    pub created_by: KeyId,
+    /// None where it never expires.
+    pub expires_at: Option<Timestamp>,
+    /// None while it may be used.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// What a key is recognised by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyHashRow {
+    /// SHA-256 of what callers send.
+    pub hash: Vec<u8>,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The key's name.
+    pub key: KeyId,
+    /// None where it ends with its key.
+    pub expires_at: Option<Timestamp>,
+}
+
+type KeyColumns = (String, String, String, String, String, Option<String>, Option<String>);
+type HashColumns = (Vec<u8>, String, String, Option<String>);
+
+impl Store {
+    /// All keys, revoked ones too, by tenant and name.
+    pub async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        let rows: Vec<KeyColumns> = sqlx::query_as(
+            "SELECT tenant, name, rights_json, created_at, created_by, expires_at, revoked_at
+             FROM keys ORDER BY tenant, name",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter().map(read_key).collect()
+    }
+
+    /// What all keys are recognised by.
+    pub async fn key_hashes(&self) -> Result<Vec<KeyHashRow>, StoreError> {
+        let rows: Vec<HashColumns> =
+            sqlx::query_as("SELECT hash, tenant, key, expires_at FROM key_hashes").fetch_all(self.pool()).await?;
+        rows.into_iter().map(read_hash).collect()
+    }
+
+    /// Keeps a new key with its hash. False, and nothing kept, where the name was ever taken.
+    pub async fn put_key(&self, row: &KeyRow, hash: &[u8]) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        let written = sqlx::query(
+            "INSERT INTO keys (tenant, name, rights_json, created_at, created_by, expires_at, revoked_at)
+             VALUES (?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING",
+        )
+        .bind(row.tenant.as_str())
+        .bind(row.name.as_str())
+        .bind(&row.rights_json)
+        .bind(row.created_at.to_string())
+        .bind(row.created_by.as_str())
+        .bind(row.expires_at.map(|at| at.to_string()))
+        .execute(&mut *transaction)
+        .await?;
+        if written.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query("INSERT INTO key_hashes (hash, tenant, key, expires_at) VALUES (?, ?, ?, NULL)")
+            .bind(hash)
+            .bind(row.tenant.as_str())
+            .bind(row.name.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Gives a key another hash, and lets the one that it has be used until a time. What was being
+    /// replaced before ends now. False where there is no such key or it is revoked.
+    pub async fn rotate_key(
+        &self,
+        tenant: &TenantId,
+        name: &KeyId,
+        hash: &[u8],
+        old_until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        let usable: Option<(i64,)> =
+            sqlx::query_as("SELECT 1 FROM keys WHERE tenant = ? AND name = ? AND revoked_at IS NULL")
+                .bind(tenant.as_str())
+                .bind(name.as_str())
+                .fetch_optional(&mut *transaction)
+                .await?;
+        if usable.is_none() {
+            return Ok(false);
+        }
+        sqlx::query("DELETE FROM key_hashes WHERE tenant = ? AND key = ? AND expires_at IS NOT NULL")
+            .bind(tenant.as_str())
+            .bind(name.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("UPDATE key_hashes SET expires_at = ? WHERE tenant = ? AND key = ?")
+            .bind(old_until.to_string())
+            .bind(tenant.as_str())
+            .bind(name.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query("INSERT INTO key_hashes (hash, tenant, key, expires_at) VALUES (?, ?, ?, NULL)")
+            .bind(hash)
+            .bind(tenant.as_str())
+            .bind(name.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Ends a key for good; its name stays taken. False where there is no such key or it was
+    /// revoked before.
+    pub async fn revoke_key(&self, tenant: &TenantId, name: &KeyId, at: Timestamp) -> Result<bool, StoreError> {
+        let mut transaction = self.write().await?;
+        let revoked =
+            sqlx::query("UPDATE keys SET revoked_at = ? WHERE tenant = ? AND name = ? AND revoked_at IS NULL")
+                .bind(at.to_string())
+                .bind(tenant.as_str())
+                .bind(name.as_str())
+                .execute(&mut *transaction)
+                .await?;
+        sqlx::query("DELETE FROM key_hashes WHERE tenant = ? AND key = ?")
+            .bind(tenant.as_str())
+            .bind(name.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(revoked.rows_affected() == 1)
+    }
+}
+
+fn read_key(
+    (tenant, name, rights_json, created_at, created_by, expires_at, revoked_at): KeyColumns,
+) -> Result<KeyRow, StoreError> {
+    Ok(KeyRow {
+        tenant: read_tenant(&tenant)?,
+        name: name.into(),
+        rights_json,
+        created_at: read_time(&created_at)?,
+        created_by: created_by.into(),
+        expires_at: expires_at.as_deref().map(read_time).transpose()?,
+        revoked_at: revoked_at.as_deref().map(read_time).transpose()?,
+    })
+}
+
+fn read_hash((hash, tenant, key, expires_at): HashColumns) -> Result<KeyHashRow, StoreError> {
+    Ok(KeyHashRow {
+        hash,
+        tenant: read_tenant(&tenant)?,
+        key: key.into(),
+        expires_at: expires_at.as_deref().map(read_time).transpose()?,
+    })
+}
+
+fn read_tenant(text: &str) -> Result<TenantId, StoreError> {
+    text.parse().map_err(|_| StoreError::Unreadable("tenant"))
+}
+
+fn read_time(text: &str) -> Result<Timestamp, StoreError> {
+    text.parse().map_err(|_| StoreError::Unreadable("time"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str) -> KeyRow {
+        KeyRow {
+            tenant: TenantId::main(),
+            name: name.into(),
+            rights_json: r#"{"role":"member"}"#.into(),
+            created_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+            created_by: "operator".into(),
+            expires_at: None,
+            revoked_at: None,
+        }
+    }
+
+    fn at(second: u8) -> Timestamp {
+        format!("2026-01-02T03:04:{second:02}Z").parse().unwrap()
+    }
+
+    async fn hashes(store: &Store) -> Vec<(u8, Option<Timestamp>)> {
+        let rows = store.key_hashes().await.unwrap();
+        rows.into_iter().map(|row| (row.hash[0], row.expires_at)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_key_is_kept_replaced_and_revoked_and_its_name_stays_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let (tenant, name) = (TenantId::main(), KeyId::from("ci"));
+        let store = Store::open(dir.path()).await.unwrap();
+        assert!(store.put_key(&row("ci"), &[1; 32]).await.unwrap());
+        assert!(!store.put_key(&row("ci"), &[2; 32]).await.unwrap());
+        assert!(!store.rotate_key(&tenant, &"other".into(), &[2; 32], at(1)).await.unwrap());
+        assert!(store.rotate_key(&tenant, &name, &[2; 32], at(1)).await.unwrap());
+        assert_eq!(hashes(&store).await, [(1, Some(at(1))), (2, None)]);
+        assert!(store.rotate_key(&tenant, &name, &[3; 32], at(2)).await.unwrap());
+        assert_eq!(hashes(&store).await, [(2, Some(at(2))), (3, None)]);
+        drop(store);
+        let store = Store::open(dir.path()).await.unwrap();
+        assert_eq!(store.keys().await.unwrap(), [row("ci")]);
+        assert!(store.revoke_key(&tenant, &name, at(3)).await.unwrap());
+        assert!(!store.revoke_key(&tenant, &name, at(4)).await.unwrap());
+        assert!(!store.rotate_key(&tenant, &name, &[4; 32], at(5)).await.unwrap());
+        assert!(!store.put_key(&row("ci"), &[5; 32]).await.unwrap());
+        assert_eq!(hashes(&store).await, []);
+        assert_eq!(store.keys().await.unwrap(), [KeyRow { revoked_at: Some(at(3)), ..row("ci") }]);
+    }
+}
