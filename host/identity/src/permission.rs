@@ -1,3 +1,5 @@
+//! What can be allowed, one by one and as a set.
+
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
