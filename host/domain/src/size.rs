@@ -136,7 +136,8 @@ mod tests {
             assert_eq!(text.parse(), Ok(Span::millis(ms)));
             assert_eq!(Span::millis(ms).to_string(), text);
         }
-        for text in ["", "30", "s", "-1s", "1.5s", "1d"] {
+        assert_eq!("2d".parse(), Ok(Span::millis(48 * 3_600_000)));
+        for text in ["", "30", "s", "-1s", "1.5s", "1w"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }
