@@ -94,7 +94,7 @@ impl Identity {
     /// or else the one made at the first start, which is made now if this is it.
     pub async fn open(store: Store, from_env: Option<String>) -> Result<(Self, Option<NewKey>), IdentityError> {
         let (operator, new) = operator(&store, from_env).await?;
-        let keys = Keys::read(&store).await.map_err(IdentityError::Keys)?;
+        let keys = Keys::of(store.keys().await?).map_err(IdentityError::Keys)?;
         let caller = Caller { tenant: TenantId::main(), key: KeyId::from(OPERATOR), may: Permissions::all() };
         let inner = Inner { operator, caller, store, keys: ArcSwap::from_pointee(keys), turns: Mutex::default() };
         Ok((Self(Arc::new(inner)), new))

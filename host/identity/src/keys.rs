@@ -7,7 +7,7 @@ use serde::Serialize;
 use sophia_domain::{KeyId, TenantId};
 use sophia_store::{
     Store, StoreError,
-    keys::{KeyHashRow, KeyRow},
+    keys::{KeyHashRow, KeyRow, KeyTable},
 };
 
 use crate::{
@@ -34,7 +34,7 @@ pub struct KeyEntry {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Why a key cannot be made or changed. Nothing was.
+/// Why a key cannot be made or changed. Nothing was, but perhaps where the node stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// Another form of name.
@@ -58,6 +58,9 @@ pub enum KeyError {
     /// The store failed.
     #[error("the key cannot be kept")]
     Store(#[from] StoreError),
+    /// The node is stopping.
+    #[error("the node stopped while it changed a key")]
+    Stopped,
     /// What is stored cannot be read.
     #[error("the stored rights of a key are damaged")]
     Damaged,
@@ -81,18 +84,16 @@ const MAX_NAME: usize = 64;
 const RESERVED: [&str; 2] = ["operator", "public"];
 
 impl Keys {
-    pub(crate) async fn read(store: &Store) -> Result<Self, KeyError> {
-        let (rows, hashes) = (store.keys().await?, store.key_hashes().await?);
+    pub(crate) fn of(table: KeyTable) -> Result<Self, KeyError> {
         let mut keys = Self::default();
         let mut callers = HashMap::new();
-        for row in rows {
+        for row in table.keys {
             let rights: Rights = serde_json::from_str(&row.rights_json).map_err(|_| KeyError::Damaged)?;
             let caller = Caller { tenant: row.tenant.clone(), key: row.name.clone(), may: rights.permissions() };
             callers.insert((row.tenant.clone(), row.name.clone()), (caller, row.expires_at));
             keys.entries.push((row.tenant.clone(), entry(row, rights)));
         }
-        for KeyHashRow { hash, tenant, key, expires_at } in hashes {
-            let hash = hash.try_into().map_err(|_| KeyError::Damaged)?;
+        for KeyHashRow { hash, tenant, key, expires_at } in table.hashes {
             let Some((caller, key_until)) = callers.get(&(tenant, key)) else { continue };
             // The earlier of the two, where there are two.
             let until = [*key_until, expires_at].into_iter().flatten().min();
@@ -145,46 +146,54 @@ impl Identity {
             expires_at,
             revoked_at: None,
         };
-        let _turn = self.0.turns.lock().await;
-        if !self.0.store.put_key(&row, KeyHash::of(key.reveal().as_bytes()).as_bytes()).await? {
+        let (kept, hash) = (row.clone(), KeyHash::of(key.reveal().as_bytes()));
+        let change = async move |store: Store| store.put_key(&kept, hash.as_bytes()).await;
+        if !self.change(change).await? {
             return Err(KeyError::Taken(row.name));
         }
-        self.read_again().await?;
         Ok((key, entry(row, rights)))
     }
 
     /// Gives a key another secret part under the same name. The one before can be used until
     /// `old_until`, so that both sides need not change in the same moment.
     pub async fn rotate_key(&self, by: &Caller, name: &str, old_until: Timestamp) -> Result<NewKey, KeyError> {
-        let key = NewKey::generate(KEY_PREFIX).ok_or(KeyError::Random)?;
-        let hash = KeyHash::of(key.reveal().as_bytes());
-        let _turn = self.0.turns.lock().await;
-        // Whoever holds the new secret part may do what the key may.
+        // Whoever holds the new secret part may do what the key may. What it may never changes.
         let entry = self.keys(&by.tenant).into_iter().find(|entry| entry.name == name);
         let entry = entry.ok_or_else(|| KeyError::Unknown(name.into()))?;
         let beyond = entry.rights.permissions().missing_in(by.may);
         if !beyond.is_empty() {
             return Err(KeyError::Beyond(beyond));
         }
-        if !self.0.store.rotate_key(&by.tenant, &name.into(), hash.as_bytes(), old_until).await? {
-            return Err(KeyError::Unknown(name.into()));
-        }
-        self.read_again().await?;
-        Ok(key)
+        let key = NewKey::generate(KEY_PREFIX).ok_or(KeyError::Random)?;
+        let hash = KeyHash::of(key.reveal().as_bytes());
+        let (tenant, id) = (by.tenant.clone(), KeyId::from(name));
+        let change = async move |store: Store| store.rotate_key(&tenant, &id, hash.as_bytes(), old_until).await;
+        if self.change(change).await? { Ok(key) } else { Err(KeyError::Unknown(name.into())) }
     }
 
     /// Ends a key for good. It is refused when this returns.
     pub async fn revoke_key(&self, by: &Caller, name: &str) -> Result<(), KeyError> {
-        let _turn = self.0.turns.lock().await;
-        if !self.0.store.revoke_key(&by.tenant, &name.into(), Timestamp::now()).await? {
-            return Err(KeyError::Unknown(name.into()));
-        }
-        self.read_again().await
+        let (tenant, id) = (by.tenant.clone(), KeyId::from(name));
+        let change = async move |store: Store| store.revoke_key(&tenant, &id, Timestamp::now()).await;
+        if self.change(change).await? { Ok(()) } else { Err(KeyError::Unknown(name.into())) }
     }
 
-    async fn read_again(&self) -> Result<(), KeyError> {
-        self.0.keys.store(Keys::read(&self.0.store).await?.into());
-        Ok(())
+    /// Makes a change and takes what it answers with as the keys; false where it changed nothing.
+    ///
+    /// In a task of its own: a caller that goes away must not leave a revoked key in use.
+    async fn change<C, F>(&self, change: C) -> Result<bool, KeyError>
+    where
+        C: FnOnce(Store) -> F + Send + 'static,
+        F: Future<Output = Result<Option<KeyTable>, StoreError>> + Send,
+    {
+        let inner = self.0.clone();
+        let made = tokio::spawn(async move {
+            let _turn = inner.turns.lock().await;
+            let Some(table) = change(inner.store.clone()).await? else { return Ok(false) };
+            inner.keys.store(Keys::of(table)?.into());
+            Ok(true)
+        });
+        made.await.unwrap_or(Err(KeyError::Stopped))
     }
 }
 

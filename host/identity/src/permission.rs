@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $name:ident = $word:literal)*) => {
-        /// Something that can be allowed. A route needs one; a role and a key have some.
+        /// Something that can be allowed. A route needs one; a role and a key have some. Those that no
+        /// route needs yet, as `GET /v1/permissions` shows, belong to rooms to come.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Permission {
             $($(#[$doc])* $name,)*

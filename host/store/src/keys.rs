@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use sophia_domain::{KeyId, TenantId};
+use sqlx::{Sqlite, SqliteConnection, Transaction};
 
 use crate::{Store, StoreError};
 
@@ -28,7 +29,7 @@ pub struct KeyRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyHashRow {
     /// SHA-256 of what callers send.
-    pub hash: Vec<u8>,
+    pub hash: [u8; 32],
     /// Whose it is.
     pub tenant: TenantId,
     /// The key's name.
@@ -40,27 +41,24 @@ pub struct KeyHashRow {
 type KeyColumns = (String, String, String, String, String, Option<String>, Option<String>);
 type HashColumns = (Vec<u8>, String, String, Option<String>);
 
+/// All keys there are. Whoever holds a copy replaces it by what a change answers with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyTable {
+    /// By tenant and name, revoked ones too.
+    pub keys: Vec<KeyRow>,
+    /// What they are recognised by.
+    pub hashes: Vec<KeyHashRow>,
+}
+
 impl Store {
-    /// All keys, revoked ones too, by tenant and name.
-    pub async fn keys(&self) -> Result<Vec<KeyRow>, StoreError> {
-        let rows: Vec<KeyColumns> = sqlx::query_as(
-            "SELECT tenant, name, rights_json, created_at, created_by, expires_at, revoked_at
-             FROM keys ORDER BY tenant, name",
-        )
-        .fetch_all(self.pool())
-        .await?;
-        rows.into_iter().map(read_key).collect()
+    /// All keys.
+    pub async fn keys(&self) -> Result<KeyTable, StoreError> {
+        read_table(&mut *self.pool().acquire().await?).await
     }
 
-    /// What all keys are recognised by.
-    pub async fn key_hashes(&self) -> Result<Vec<KeyHashRow>, StoreError> {
-        let rows: Vec<HashColumns> =
-            sqlx::query_as("SELECT hash, tenant, key, expires_at FROM key_hashes").fetch_all(self.pool()).await?;
-        rows.into_iter().map(read_hash).collect()
-    }
-
-    /// Keeps a new key with its hash. False, and nothing kept, where the name was ever taken.
-    pub async fn put_key(&self, row: &KeyRow, hash: &[u8]) -> Result<bool, StoreError> {
+    /// Keeps a new key with its hash, and gives the keys as they are then. None, and nothing kept,
+    /// where the name was ever taken.
+    pub async fn put_key(&self, row: &KeyRow, hash: &[u8; 32]) -> Result<Option<KeyTable>, StoreError> {
         let mut transaction = self.write().await?;
         let written = sqlx::query(
             "INSERT INTO keys (tenant, name, rights_json, created_at, created_by, expires_at, revoked_at)
@@ -75,27 +73,22 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         if written.rows_affected() == 0 {
-            return Ok(false);
+            return Ok(None);
         }
-        sqlx::query("INSERT INTO key_hashes (hash, tenant, key, expires_at) VALUES (?, ?, ?, NULL)")
-            .bind(hash)
-            .bind(row.tenant.as_str())
-            .bind(row.name.as_str())
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(true)
+        put_hash(&mut transaction, &row.tenant, &row.name, hash).await?;
+        committed(transaction).await.map(Some)
     }
 
     /// Gives a key another hash, and lets the one that it has be used until a time. What was being
-    /// replaced before ends now. False where there is no such key or it is revoked.
+    /// replaced before ends now. None, and nothing changed, where there is no such key or it is
+    /// revoked.
     pub async fn rotate_key(
         &self,
         tenant: &TenantId,
         name: &KeyId,
-        hash: &[u8],
+        hash: &[u8; 32],
         old_until: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<KeyTable>, StoreError> {
         let mut transaction = self.write().await?;
         let usable: Option<(i64,)> =
             sqlx::query_as("SELECT 1 FROM keys WHERE tenant = ? AND name = ? AND revoked_at IS NULL")
@@ -104,7 +97,7 @@ impl Store {
                 .fetch_optional(&mut *transaction)
                 .await?;
         if usable.is_none() {
-            return Ok(false);
+            return Ok(None);
         }
         sqlx::query("DELETE FROM key_hashes WHERE tenant = ? AND key = ? AND expires_at IS NOT NULL")
             .bind(tenant.as_str())
@@ -117,19 +110,18 @@ impl Store {
             .bind(name.as_str())
             .execute(&mut *transaction)
             .await?;
-        sqlx::query("INSERT INTO key_hashes (hash, tenant, key, expires_at) VALUES (?, ?, ?, NULL)")
-            .bind(hash)
-            .bind(tenant.as_str())
-            .bind(name.as_str())
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(true)
+        put_hash(&mut transaction, tenant, name, hash).await?;
+        committed(transaction).await.map(Some)
     }
 
-    /// Ends a key for good; its name stays taken. False where there is no such key or it was
-    /// revoked before.
-    pub async fn revoke_key(&self, tenant: &TenantId, name: &KeyId, at: Timestamp) -> Result<bool, StoreError> {
+    /// Ends a key for good; its name stays taken. None, and nothing changed, where there is no such
+    /// key or it was revoked before.
+    pub async fn revoke_key(
+        &self,
+        tenant: &TenantId,
+        name: &KeyId,
+        at: Timestamp,
+    ) -> Result<Option<KeyTable>, StoreError> {
         let mut transaction = self.write().await?;
         let revoked =
             sqlx::query("UPDATE keys SET revoked_at = ? WHERE tenant = ? AND name = ? AND revoked_at IS NULL")
@@ -138,14 +130,54 @@ impl Store {
                 .bind(name.as_str())
                 .execute(&mut *transaction)
                 .await?;
+        if revoked.rows_affected() == 0 {
+            return Ok(None);
+        }
         sqlx::query("DELETE FROM key_hashes WHERE tenant = ? AND key = ?")
             .bind(tenant.as_str())
             .bind(name.as_str())
             .execute(&mut *transaction)
             .await?;
-        transaction.commit().await?;
-        Ok(revoked.rows_affected() == 1)
+        committed(transaction).await.map(Some)
     }
+}
+
+async fn put_hash(
+    transaction: &mut Transaction<'_, Sqlite>,
+    tenant: &TenantId,
+    key: &KeyId,
+    hash: &[u8; 32],
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT INTO key_hashes (hash, tenant, key, expires_at) VALUES (?, ?, ?, NULL)")
+        .bind(hash.as_slice())
+        .bind(tenant.as_str())
+        .bind(key.as_str())
+        .execute(&mut **transaction)
+        .await?;
+    Ok(())
+}
+
+/// Commits, and gives the keys as they are then. They are read before, so that a change that
+/// cannot be told is not made.
+async fn committed(mut transaction: Transaction<'_, Sqlite>) -> Result<KeyTable, StoreError> {
+    let table = read_table(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(table)
+}
+
+async fn read_table(connection: &mut SqliteConnection) -> Result<KeyTable, StoreError> {
+    let keys: Vec<KeyColumns> = sqlx::query_as(
+        "SELECT tenant, name, rights_json, created_at, created_by, expires_at, revoked_at
+         FROM keys ORDER BY tenant, name",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let hashes: Vec<HashColumns> =
+        sqlx::query_as("SELECT hash, tenant, key, expires_at FROM key_hashes").fetch_all(connection).await?;
+    Ok(KeyTable {
+        keys: keys.into_iter().map(read_key).collect::<Result<_, _>>()?,
+        hashes: hashes.into_iter().map(read_hash).collect::<Result<_, _>>()?,
+    })
 }
 
 fn read_key(
@@ -164,7 +196,7 @@ fn read_key(
 
 fn read_hash((hash, tenant, key, expires_at): HashColumns) -> Result<KeyHashRow, StoreError> {
     Ok(KeyHashRow {
-        hash,
+        hash: hash.try_into().map_err(|_| StoreError::Unreadable("hash of a key"))?,
         tenant: read_tenant(&tenant)?,
         key: key.into(),
         expires_at: expires_at.as_deref().map(read_time).transpose()?,
@@ -199,9 +231,8 @@ mod tests {
         format!("2026-01-02T03:04:{second:02}Z").parse().unwrap()
     }
 
-    async fn hashes(store: &Store) -> Vec<(u8, Option<Timestamp>)> {
-        let rows = store.key_hashes().await.unwrap();
-        rows.into_iter().map(|row| (row.hash[0], row.expires_at)).collect()
+    fn hashes(table: &KeyTable) -> Vec<(u8, Option<Timestamp>)> {
+        table.hashes.iter().map(|row| (row.hash[0], row.expires_at)).collect()
     }
 
     #[tokio::test]
@@ -209,21 +240,32 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (tenant, name) = (TenantId::main(), KeyId::from("ci"));
         let store = Store::open(dir.path()).await.unwrap();
-        assert!(store.put_key(&row("ci"), &[1; 32]).await.unwrap());
-        assert!(!store.put_key(&row("ci"), &[2; 32]).await.unwrap());
-        assert!(!store.rotate_key(&tenant, &"other".into(), &[2; 32], at(1)).await.unwrap());
-        assert!(store.rotate_key(&tenant, &name, &[2; 32], at(1)).await.unwrap());
-        assert_eq!(hashes(&store).await, [(1, Some(at(1))), (2, None)]);
-        assert!(store.rotate_key(&tenant, &name, &[3; 32], at(2)).await.unwrap());
-        assert_eq!(hashes(&store).await, [(2, Some(at(2))), (3, None)]);
+        let kept = store.put_key(&row("ci"), &[1; 32]).await.unwrap().unwrap();
+        assert_eq!((kept.keys.as_slice(), hashes(&kept)), ([row("ci")].as_slice(), vec![(1, None)]));
+        assert_eq!(store.put_key(&row("ci"), &[2; 32]).await.unwrap(), None);
+        assert_eq!(store.rotate_key(&tenant, &"other".into(), &[2; 32], at(1)).await.unwrap(), None);
+        let rotated = store.rotate_key(&tenant, &name, &[2; 32], at(1)).await.unwrap().unwrap();
+        assert_eq!(hashes(&rotated), [(1, Some(at(1))), (2, None)]);
+        let rotated = store.rotate_key(&tenant, &name, &[3; 32], at(2)).await.unwrap().unwrap();
+        assert_eq!(hashes(&rotated), [(2, Some(at(2))), (3, None)]);
         drop(store);
         let store = Store::open(dir.path()).await.unwrap();
-        assert_eq!(store.keys().await.unwrap(), [row("ci")]);
-        assert!(store.revoke_key(&tenant, &name, at(3)).await.unwrap());
-        assert!(!store.revoke_key(&tenant, &name, at(4)).await.unwrap());
-        assert!(!store.rotate_key(&tenant, &name, &[4; 32], at(5)).await.unwrap());
-        assert!(!store.put_key(&row("ci"), &[5; 32]).await.unwrap());
-        assert_eq!(hashes(&store).await, []);
-        assert_eq!(store.keys().await.unwrap(), [KeyRow { revoked_at: Some(at(3)), ..row("ci") }]);
+        assert_eq!(store.keys().await.unwrap(), rotated);
+        let revoked = store.revoke_key(&tenant, &name, at(3)).await.unwrap().unwrap();
+        assert_eq!(revoked.keys, [KeyRow { revoked_at: Some(at(3)), ..row("ci") }]);
+        assert_eq!(revoked.hashes, []);
+        assert_eq!(store.revoke_key(&tenant, &name, at(4)).await.unwrap(), None);
+        assert_eq!(store.rotate_key(&tenant, &name, &[4; 32], at(5)).await.unwrap(), None);
+        assert_eq!(store.put_key(&row("ci"), &[5; 32]).await.unwrap(), None);
+        assert_eq!(store.keys().await.unwrap(), revoked);
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_stands_twice_makes_no_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).await.unwrap();
+        let kept = store.put_key(&row("ci"), &[1; 32]).await.unwrap().unwrap();
+        store.put_key(&row("other"), &[1; 32]).await.unwrap_err();
+        assert_eq!(store.keys().await.unwrap(), kept);
     }
 }

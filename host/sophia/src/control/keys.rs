@@ -145,9 +145,12 @@ fn problem(error: &KeyError) -> ProblemDocument {
             let problem = Problem::caller(404, "unknown-key", "There is no such key", error.to_string());
             return problem.at(Step::Lookup);
         }
-        KeyError::Random | KeyError::Store(_) | KeyError::Damaged => {
+        KeyError::Random | KeyError::Store(_) | KeyError::Stopped | KeyError::Damaged => {
             tracing::error!(error = error as &dyn std::error::Error, "a key could not be made or changed");
-            let detail = "nothing was changed; the node's log has the cause";
+            let detail = match error {
+                KeyError::Stopped => "the node is stopping: GET /v1/keys says whether it was changed",
+                _ => "nothing was changed; the node's log has the cause",
+            };
             return Problem::host(500, "keys", "The node could not keep the key", detail).at(Step::Store);
         }
     };
