@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use sophia_domain::{ConnectionName, PluginName, SecretName, TenantId};
 
-use crate::{Store, StoreError, transaction::now};
+use crate::{
+    Store, StoreError,
+    transaction::{Area, now},
+};
 
 /// One account at a vendor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +24,11 @@ pub struct ConnectionRow {
 impl Store {
     /// Keeps a connection, replacing the one of the same name. The connector must be there.
     pub async fn put_connection(&self, tenant: &TenantId, connection: &ConnectionRow) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(Area::Plugins).await?;
         sqlx::query(
             "INSERT INTO connections (tenant, connector, name, config_json, credentials_json, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET config_json = excluded.config_json,
-             credentials_json = excluded.credentials_json, updated_at = excluded.updated_at",
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, connector, name) DO UPDATE SET
+             config_json = excluded.config_json, credentials_json = excluded.credentials_json, updated_at = excluded.updated_at",
         )
         .bind(tenant.as_str())
         .bind(connection.connector.as_str())
@@ -45,8 +48,8 @@ impl Store {
         connector: &PluginName,
         name: &ConnectionName,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.write().await?;
-        let deleted = sqlx::query("DELETE FROM connections WHERE tenant = ? AND connector = ? AND name = ?")
+        let mut transaction = self.write(Area::Plugins).await?;
+        let deleted = sqlx::query("DELETE FROM connections WHERE tenant = $1 AND connector = $2 AND name = $3")
             .bind(tenant.as_str())
             .bind(connector.as_str())
             .bind(name.as_str())
@@ -64,7 +67,7 @@ impl Store {
     ) -> Result<Vec<ConnectionRow>, StoreError> {
         let rows: Vec<(String, String, String, String)> = sqlx::query_as(
             "SELECT connector, name, config_json, credentials_json FROM connections
-             WHERE tenant = ?1 AND (?2 IS NULL OR connector = ?2) ORDER BY connector, name",
+             WHERE tenant = $1 AND (CAST($2 AS TEXT) IS NULL OR connector = $2) ORDER BY connector, name",
         )
         .bind(tenant.as_str())
         .bind(connector.map(PluginName::as_str))

@@ -1,6 +1,10 @@
 use sophia_domain::{Digest, PluginName, TenantId};
 
-use crate::{Store, StoreError, plugins::activate, transaction::now};
+use crate::{
+    Store, StoreError,
+    plugins::activate,
+    transaction::{Area, now},
+};
 
 /// What the operator said to an ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +37,7 @@ impl Store {
     /// The decisions on a plugin, by ask.
     pub async fn grants(&self, tenant: &TenantId, plugin: &PluginName) -> Result<Vec<GrantRow>, StoreError> {
         let rows: Vec<(String, String)> =
-            sqlx::query_as("SELECT ask, decision FROM grants WHERE tenant = ? AND plugin = ? ORDER BY ask")
+            sqlx::query_as("SELECT ask, decision FROM grants WHERE tenant = $1 AND plugin = $2 ORDER BY ask")
                 .bind(tenant.as_str())
                 .bind(plugin.as_str())
                 .fetch_all(self.pool())
@@ -50,11 +54,11 @@ impl Store {
         decisions: &[GrantRow],
         version: &Digest,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(Area::Plugins).await?;
         for row in decisions {
             sqlx::query(
-                "INSERT INTO grants (tenant, plugin, ask, decision, decided_at) VALUES (?, ?, ?, ?, ?)
-                 ON CONFLICT DO UPDATE SET decision = excluded.decision, decided_at = excluded.decided_at",
+                "INSERT INTO grants (tenant, plugin, ask, decision, decided_at) VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT (tenant, plugin, ask) DO UPDATE SET decision = excluded.decision, decided_at = excluded.decided_at",
             )
             .bind(tenant.as_str())
             .bind(plugin.as_str())

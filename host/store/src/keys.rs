@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use sophia_domain::{KeyId, TenantId};
-use sqlx::{Sqlite, SqliteConnection, Transaction};
+use sqlx::{Any, AnyConnection, Transaction};
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, transaction::Area};
 
 /// A key: what it may do, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,10 +59,10 @@ impl Store {
     /// Keeps a new key with its hash, and gives the keys as they are then. None, and nothing kept,
     /// where the name was ever taken.
     pub async fn put_key(&self, row: &KeyRow, hash: &[u8; 32]) -> Result<Option<KeyTable>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(Area::Keys).await?;
         let written = sqlx::query(
             "INSERT INTO keys (tenant, name, rights_json, created_at, created_by, expires_at, revoked_at)
-             VALUES (?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $6, NULL) ON CONFLICT DO NOTHING",
         )
         .bind(row.tenant.as_str())
         .bind(row.name.as_str())
@@ -89,9 +89,9 @@ impl Store {
         hash: &[u8; 32],
         old_until: Timestamp,
     ) -> Result<Option<KeyTable>, StoreError> {
-        let mut transaction = self.write().await?;
-        let usable: Option<(i64,)> =
-            sqlx::query_as("SELECT 1 FROM keys WHERE tenant = ? AND name = ? AND revoked_at IS NULL")
+        let mut transaction = self.write(Area::Keys).await?;
+        let usable: Option<(String,)> =
+            sqlx::query_as("SELECT name FROM keys WHERE tenant = $1 AND name = $2 AND revoked_at IS NULL")
                 .bind(tenant.as_str())
                 .bind(name.as_str())
                 .fetch_optional(&mut *transaction)
@@ -99,12 +99,12 @@ impl Store {
         if usable.is_none() {
             return Ok(None);
         }
-        sqlx::query("DELETE FROM key_hashes WHERE tenant = ? AND key = ? AND expires_at IS NOT NULL")
+        sqlx::query("DELETE FROM key_hashes WHERE tenant = $1 AND key = $2 AND expires_at IS NOT NULL")
             .bind(tenant.as_str())
             .bind(name.as_str())
             .execute(&mut *transaction)
             .await?;
-        sqlx::query("UPDATE key_hashes SET expires_at = ? WHERE tenant = ? AND key = ?")
+        sqlx::query("UPDATE key_hashes SET expires_at = $1 WHERE tenant = $2 AND key = $3")
             .bind(old_until.to_string())
             .bind(tenant.as_str())
             .bind(name.as_str())
@@ -122,9 +122,9 @@ impl Store {
         name: &KeyId,
         at: Timestamp,
     ) -> Result<Option<KeyTable>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(Area::Keys).await?;
         let revoked =
-            sqlx::query("UPDATE keys SET revoked_at = ? WHERE tenant = ? AND name = ? AND revoked_at IS NULL")
+            sqlx::query("UPDATE keys SET revoked_at = $1 WHERE tenant = $2 AND name = $3 AND revoked_at IS NULL")
                 .bind(at.to_string())
                 .bind(tenant.as_str())
                 .bind(name.as_str())
@@ -133,7 +133,7 @@ impl Store {
         if revoked.rows_affected() == 0 {
             return Ok(None);
         }
-        sqlx::query("DELETE FROM key_hashes WHERE tenant = ? AND key = ?")
+        sqlx::query("DELETE FROM key_hashes WHERE tenant = $1 AND key = $2")
             .bind(tenant.as_str())
             .bind(name.as_str())
             .execute(&mut *transaction)
@@ -143,12 +143,12 @@ impl Store {
 }
 
 async fn put_hash(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut Transaction<'_, Any>,
     tenant: &TenantId,
     key: &KeyId,
     hash: &[u8; 32],
 ) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO key_hashes (hash, tenant, key, expires_at) VALUES (?, ?, ?, NULL)")
+    sqlx::query("INSERT INTO key_hashes (hash, tenant, key, expires_at) VALUES ($1, $2, $3, NULL)")
         .bind(hash.as_slice())
         .bind(tenant.as_str())
         .bind(key.as_str())
@@ -159,13 +159,13 @@ async fn put_hash(
 
 /// Commits, and gives the keys as they are then. They are read before, so that a change that
 /// cannot be told is not made.
-async fn committed(mut transaction: Transaction<'_, Sqlite>) -> Result<KeyTable, StoreError> {
+async fn committed(mut transaction: Transaction<'_, Any>) -> Result<KeyTable, StoreError> {
     let table = read_table(&mut transaction).await?;
     transaction.commit().await?;
     Ok(table)
 }
 
-async fn read_table(connection: &mut SqliteConnection) -> Result<KeyTable, StoreError> {
+async fn read_table(connection: &mut AnyConnection) -> Result<KeyTable, StoreError> {
     let keys: Vec<KeyColumns> = sqlx::query_as(
         "SELECT tenant, name, rights_json, created_at, created_by, expires_at, revoked_at
          FROM keys ORDER BY tenant, name",

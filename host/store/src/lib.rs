@@ -1,4 +1,4 @@
-//! The only room that names a database: rows in SQLite, blobs in a directory.
+//! The only room that names a database: rows in SQLite or Postgres, blobs in a directory.
 //!
 //! A blob is written before the row that names it, and a row's commit is the acknowledgement, so
 //! that a kill at any moment leaves either nothing or everything. What such a kill leaves behind
@@ -7,6 +7,7 @@
 
 mod blobs;
 mod connections;
+mod database;
 mod error;
 mod grants;
 pub mod keys;
@@ -15,6 +16,7 @@ mod plugins;
 pub mod runs;
 pub mod secrets;
 pub mod settings;
+mod statement;
 mod sweep;
 mod transaction;
 mod versions;
@@ -25,32 +27,26 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use rustix::{fs::FlockOperation, io::Errno};
-use sqlx::{
-    SqlitePool,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::AnyPool;
+
+use database::{Database, open_postgres, open_sqlite};
 
 pub use blobs::{BlobKind, Blobs};
 pub use connections::ConnectionRow;
+pub use database::DatabaseUrl;
 pub use error::StoreError;
 pub use grants::{Decision, GrantRow};
 pub use plugins::PluginRow;
 pub use versions::{Activate, NewVersion, VersionRow};
 
-/// How long a write waits for another one. Writes take milliseconds; a longer wait means trouble.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// One writer at a time is SQLite's nature, so a few connections are enough; each keeps a page cache.
-const MAX_CONNECTIONS: u32 = 4;
-
-/// Rows and blobs of one data directory. Opened once at boot; cheap to clone.
+/// Rows and blobs. Opened once at boot; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: SqlitePool,
+    pool: AnyPool,
+    database: Database,
     blobs: Blobs,
     directory: Arc<Directory>,
 }
@@ -67,10 +63,18 @@ impl Store {
     /// Opens a data directory: makes what is missing, brings the tables up to date, and removes
     /// what an earlier process left half done.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        Self::open_with(data_dir, None).await
+    }
+
+    /// The same, with the rows on a server, if one is named.
+    pub async fn open_with(data_dir: &Path, server: Option<&DatabaseUrl>) -> Result<Self, StoreError> {
         let prepared = data_dir.to_owned();
         let (directory, blobs) = blobs::off_thread(move || prepare(&prepared)).await?;
-        let store =
-            Self { pool: open_database(&data_dir.join("sophia.db")).await?, blobs, directory: Arc::new(directory) };
+        let (pool, database) = match server {
+            Some(url) => (open_postgres(url).await?, Database::Postgres),
+            None => (open_sqlite(data_dir).await?, Database::Sqlite),
+        };
+        let store = Self { pool, database, blobs, directory: Arc::new(directory) };
         store.sweep().await?;
         Ok(store)
     }
@@ -87,8 +91,13 @@ impl Store {
     }
 
     /// The connections that this room's own files use.
-    pub(crate) fn pool(&self) -> &SqlitePool {
+    pub(crate) fn pool(&self) -> &AnyPool {
         &self.pool
+    }
+
+    /// Which database it is, where statements must differ.
+    pub(crate) fn database(&self) -> Database {
+        self.database
     }
 }
 
@@ -118,27 +127,9 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 }
 
 /// Opens or makes a file that only this user reads.
-fn private_file(path: &Path) -> Result<File, StoreError> {
+pub(crate) fn private_file(path: &Path) -> Result<File, StoreError> {
     let options = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).to_owned();
     options.open(path).map_err(|error| StoreError::directory(path, error))
-}
-
-async fn open_database(path: &Path) -> Result<SqlitePool, StoreError> {
-    // SQLite gives its journal files the mode of the database file.
-    drop(private_file(path)?);
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY_TIMEOUT)
-        .foreign_keys(true);
-    let pool = SqlitePoolOptions::new()
-        .max_connections(MAX_CONNECTIONS)
-        .connect_with(options)
-        .await
-        .map_err(StoreError::Open)?;
-    sqlx::migrate!().run(&pool).await.map_err(StoreError::Migrate)?;
-    Ok(pool)
 }
 
 #[cfg(test)]
@@ -167,7 +158,8 @@ mod tests {
     async fn every_migration_can_be_taken_back() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).await.unwrap();
-        sqlx::migrate!().undo(store.pool(), 0).await.unwrap();
-        sqlx::migrate!().run(store.pool()).await.unwrap();
+        let migrations = store.database().migrations();
+        migrations.undo(store.pool(), 0).await.unwrap();
+        migrations.run(store.pool()).await.unwrap();
     }
 }

@@ -1,7 +1,10 @@
 use sophia_domain::{Digest, PluginName, TenantId};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
-use crate::{Store, StoreError, transaction::now};
+use crate::{
+    Store, StoreError,
+    transaction::{Area, now},
+};
 
 /// A named line of versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,7 +19,7 @@ impl Store {
     /// All plugins of a tenant, by name.
     pub async fn plugins(&self, tenant: &TenantId) -> Result<Vec<PluginRow>, StoreError> {
         let rows: Vec<(String, Option<String>)> =
-            sqlx::query_as("SELECT name, active FROM plugins WHERE tenant = ? ORDER BY name")
+            sqlx::query_as("SELECT name, active FROM plugins WHERE tenant = $1 ORDER BY name")
                 .bind(tenant.as_str())
                 .fetch_all(self.pool())
                 .await?;
@@ -26,7 +29,7 @@ impl Store {
     /// One plugin.
     pub async fn plugin(&self, tenant: &TenantId, name: &PluginName) -> Result<Option<PluginRow>, StoreError> {
         let row: Option<(String, Option<String>)> =
-            sqlx::query_as("SELECT name, active FROM plugins WHERE tenant = ? AND name = ?")
+            sqlx::query_as("SELECT name, active FROM plugins WHERE tenant = $1 AND name = $2")
                 .bind(tenant.as_str())
                 .bind(name.as_str())
                 .fetch_optional(self.pool())
@@ -36,7 +39,7 @@ impl Store {
 
     /// Makes a stored version the one that answers.
     pub async fn activate(&self, tenant: &TenantId, plugin: &PluginName, digest: &Digest) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(Area::Plugins).await?;
         activate(&mut transaction, tenant, plugin, digest).await?;
         Ok(transaction.commit().await?)
     }
@@ -49,7 +52,7 @@ impl Store {
     ) -> Result<Option<Digest>, StoreError> {
         let row: Option<(String,)> = sqlx::query_as(
             "SELECT digest FROM activations JOIN plugins p ON p.tenant = activations.tenant AND p.name = plugin
-             WHERE p.tenant = ? AND plugin = ? AND digest IS NOT p.active ORDER BY id DESC LIMIT 1",
+             WHERE p.tenant = $1 AND plugin = $2 AND digest IS DISTINCT FROM p.active ORDER BY id DESC LIMIT 1",
         )
         .bind(tenant.as_str())
         .bind(plugin.as_str())
@@ -61,16 +64,16 @@ impl Store {
     /// Removes a plugin with its versions, grants and connections. Gives the digests that no
     /// other plugin has: their blobs may go. Nothing happens where there is no such plugin.
     pub async fn delete_plugin(&self, tenant: &TenantId, name: &PluginName) -> Result<Vec<Digest>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(Area::Plugins).await?;
         let digests: Vec<(String,)> = sqlx::query_as(
-            "SELECT digest FROM versions v WHERE tenant = ?1 AND plugin = ?2 AND NOT EXISTS
-               (SELECT 1 FROM versions o WHERE o.digest = v.digest AND (o.tenant, o.plugin) IS NOT (?1, ?2))",
+            "SELECT digest FROM versions v WHERE tenant = $1 AND plugin = $2 AND NOT EXISTS
+               (SELECT 1 FROM versions o WHERE o.digest = v.digest AND NOT (o.tenant = $1 AND o.plugin = $2))",
         )
         .bind(tenant.as_str())
         .bind(name.as_str())
         .fetch_all(&mut *transaction)
         .await?;
-        sqlx::query("DELETE FROM plugins WHERE tenant = ? AND name = ?")
+        sqlx::query("DELETE FROM plugins WHERE tenant = $1 AND name = $2")
             .bind(tenant.as_str())
             .bind(name.as_str())
             .execute(&mut *transaction)
@@ -82,15 +85,15 @@ impl Store {
 
 /// Points a plugin at one of its versions and remembers when.
 pub(crate) async fn activate(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'static, Any>,
     tenant: &TenantId,
     plugin: &PluginName,
     digest: &Digest,
 ) -> Result<(), StoreError> {
     let digest = digest.hex();
     let updated = sqlx::query(
-        "UPDATE plugins SET active = ?3 WHERE tenant = ?1 AND name = ?2 AND EXISTS
-           (SELECT 1 FROM versions v WHERE v.tenant = ?1 AND v.plugin = ?2 AND v.digest = ?3)",
+        "UPDATE plugins SET active = $3 WHERE tenant = $1 AND name = $2 AND EXISTS
+           (SELECT 1 FROM versions v WHERE v.tenant = $1 AND v.plugin = $2 AND v.digest = $3)",
     )
     .bind(tenant.as_str())
     .bind(plugin.as_str())
@@ -100,7 +103,7 @@ pub(crate) async fn activate(
     if updated.rows_affected() == 0 {
         return Err(StoreError::Missing("version"));
     }
-    sqlx::query("INSERT INTO activations (tenant, plugin, digest, at) VALUES (?, ?, ?, ?)")
+    sqlx::query("INSERT INTO activations (tenant, plugin, digest, at) VALUES ($1, $2, $3, $4)")
         .bind(tenant.as_str())
         .bind(plugin.as_str())
         .bind(&digest)

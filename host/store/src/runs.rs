@@ -43,7 +43,7 @@ impl Store {
         &self,
         writes: impl IntoIterator<Item = &'a (RunRef, RunWrite)>,
     ) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.append().await?;
         for (run, write) in writes {
             match write {
                 RunWrite::Step(row) => journal::insert(&mut transaction, run, row).await?,

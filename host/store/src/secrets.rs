@@ -31,7 +31,7 @@ impl Store {
     pub async fn secrets(&self, environment: &str) -> Result<Vec<SecretRow>, StoreError> {
         let rows: Vec<Columns> = sqlx::query_as(
             "SELECT tenant, environment, name, version, scope_json, sealed, updated_at
-             FROM secrets WHERE environment = ? ORDER BY tenant, name",
+             FROM secrets WHERE environment = $1 ORDER BY tenant, name",
         )
         .bind(environment)
         .fetch_all(self.pool())
@@ -48,7 +48,7 @@ impl Store {
     ) -> Result<Option<SecretRow>, StoreError> {
         let row: Option<Columns> = sqlx::query_as(
             "SELECT tenant, environment, name, version, scope_json, sealed, updated_at
-             FROM secrets WHERE tenant = ? AND environment = ? AND name = ?",
+             FROM secrets WHERE tenant = $1 AND environment = $2 AND name = $3",
         )
         .bind(tenant.as_str())
         .bind(environment)
@@ -63,7 +63,7 @@ impl Store {
     pub async fn put_secret(&self, row: &SecretRow) -> Result<bool, StoreError> {
         let written = sqlx::query(
             "INSERT INTO secrets (tenant, environment, name, version, scope_json, sealed, updated_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (tenant, environment, name) DO UPDATE SET
                version = excluded.version, scope_json = excluded.scope_json,
                sealed = excluded.sealed, updated_at = excluded.updated_at

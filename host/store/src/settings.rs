@@ -7,7 +7,7 @@ use crate::{Store, StoreError};
 impl Store {
     /// One value.
     pub async fn setting(&self, tenant: &TenantId, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let row: Option<(Vec<u8>,)> = sqlx::query_as("SELECT value FROM settings WHERE tenant = ? AND key = ?")
+        let row: Option<(Vec<u8>,)> = sqlx::query_as("SELECT value FROM settings WHERE tenant = $1 AND key = $2")
             .bind(tenant.as_str())
             .bind(key)
             .fetch_optional(self.pool())
@@ -18,12 +18,13 @@ impl Store {
     /// Keeps a value unless there is one already; says whether it was kept. Of several writers
     /// at once exactly one wins.
     pub async fn put_setting_once(&self, tenant: &TenantId, key: &str, value: &[u8]) -> Result<bool, StoreError> {
-        let inserted = sqlx::query("INSERT INTO settings (tenant, key, value) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
-            .bind(tenant.as_str())
-            .bind(key)
-            .bind(value)
-            .execute(self.pool())
-            .await?;
+        let inserted =
+            sqlx::query("INSERT INTO settings (tenant, key, value) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+                .bind(tenant.as_str())
+                .bind(key)
+                .bind(value)
+                .execute(self.pool())
+                .await?;
         Ok(inserted.rows_affected() == 1)
     }
 }

@@ -1,11 +1,11 @@
 use jiff::Timestamp;
 use sophia_domain::{Digest, PluginName, TenantId, World};
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{Any, FromRow, Transaction};
 
 use crate::{
     Store, StoreError,
     plugins::{activate, read_digest},
-    transaction::now,
+    transaction::{Area, now},
 };
 
 /// A version that is about to be kept. Its blobs are there already.
@@ -49,9 +49,9 @@ pub enum Activate {
 /// plugin of 20 MB, with its compiled form, stays under 10 GB.
 const MAX_VERSIONS: i64 = 100;
 
-/// The third parameter picks one digest, or all where it is null; the fourth bounds how many.
+/// The third value picks one digest, or all where it is null; the fourth bounds how many.
 const SELECT: &str = "SELECT digest, semver, world, size_bytes, uploaded_at, manifest, surface_json, description_json
-    FROM versions WHERE tenant = ?1 AND plugin = ?2 AND (?3 IS NULL OR digest = ?3) ORDER BY id DESC LIMIT ?4";
+    FROM versions WHERE tenant = $1 AND plugin = $2 AND (CAST($3 AS TEXT) IS NULL OR digest = $3) ORDER BY id DESC LIMIT $4";
 
 #[derive(FromRow)]
 struct Raw {
@@ -76,7 +76,7 @@ impl Store {
         version: &NewVersion,
         when: Activate,
     ) -> Result<Vec<Digest>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(Area::Plugins).await?;
         insert(&mut transaction, tenant, plugin, version).await?;
         if when == Activate::Now {
             activate(&mut transaction, tenant, plugin, &version.digest).await?;
@@ -148,13 +148,13 @@ impl TryFrom<Raw> for VersionRow {
 }
 
 async fn insert(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'static, Any>,
     tenant: &TenantId,
     plugin: &PluginName,
     version: &NewVersion,
 ) -> Result<(), StoreError> {
     let now = now();
-    sqlx::query("INSERT INTO plugins (tenant, name, created_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING")
+    sqlx::query("INSERT INTO plugins (tenant, name, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
         .bind(tenant.as_str())
         .bind(plugin.as_str())
         .bind(&now)
@@ -162,7 +162,7 @@ async fn insert(
         .await?;
     sqlx::query(
         "INSERT INTO versions (tenant, plugin, digest, semver, world, size_bytes, uploaded_at, manifest, surface_json,
-           description_json) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+           description_json) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(tenant.as_str())
     .bind(plugin.as_str())
@@ -180,14 +180,14 @@ async fn insert(
 }
 
 async fn prune(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'static, Any>,
     tenant: &TenantId,
     plugin: &PluginName,
 ) -> Result<Vec<Digest>, StoreError> {
     let pruned: Vec<(String,)> = sqlx::query_as(
-        "DELETE FROM versions WHERE tenant = ?1 AND plugin = ?2
-           AND digest IS NOT (SELECT active FROM plugins WHERE tenant = ?1 AND name = ?2)
-           AND id NOT IN (SELECT id FROM versions WHERE tenant = ?1 AND plugin = ?2 ORDER BY id DESC LIMIT ?3)
+        "DELETE FROM versions WHERE tenant = $1 AND plugin = $2
+           AND digest IS DISTINCT FROM (SELECT active FROM plugins WHERE tenant = $1 AND name = $2)
+           AND id NOT IN (SELECT id FROM versions WHERE tenant = $1 AND plugin = $2 ORDER BY id DESC LIMIT $3)
          RETURNING digest",
     )
     .bind(tenant.as_str())
@@ -197,11 +197,11 @@ async fn prune(
     .await?;
     let mut unused = Vec::new();
     for (digest,) in pruned {
-        let (is_used,): (bool,) = sqlx::query_as("SELECT EXISTS (SELECT 1 FROM versions WHERE digest = ?)")
+        let used: Option<(i64,)> = sqlx::query_as("SELECT id FROM versions WHERE digest = $1 LIMIT 1")
             .bind(&digest)
-            .fetch_one(&mut **transaction)
+            .fetch_optional(&mut **transaction)
             .await?;
-        if !is_used {
+        if used.is_none() {
             unused.push(read_digest(&digest)?);
         }
     }

@@ -1,10 +1,10 @@
 use std::fmt;
 
 use sophia_domain::{KeyId, RunId, TenantId, Usd};
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Any, Transaction};
 
 use super::{to_column, to_usd};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, transaction::Area};
 
 /// Whose money a budget limits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,7 +74,7 @@ impl Store {
     /// All budgets, after what an earlier process had leased and not given back was made
     /// unreconciled. In one transaction, so that a kill leaves it leased or unreconciled, never neither.
     pub async fn reconcile_budgets(&self) -> Result<Vec<BudgetRow>, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(Area::Ledger).await?;
         sqlx::query(
             "UPDATE budgets SET unreconciled_micros = unreconciled_micros + leased_micros, leased_micros = 0
              WHERE leased_micros > 0",
@@ -94,7 +94,7 @@ impl Store {
     /// Forgets a budget; its scope's charges stay.
     pub async fn delete_budget(&self, scope: &BudgetScope) -> Result<(), StoreError> {
         let (tenant, scope, id) = scope.columns();
-        sqlx::query("DELETE FROM budgets WHERE tenant = ? AND scope = ? AND id = ?")
+        sqlx::query("DELETE FROM budgets WHERE tenant = $1 AND scope = $2 AND id = $3")
             .bind(tenant)
             .bind(scope)
             .bind(id)
@@ -107,9 +107,15 @@ impl Store {
     pub async fn spent(&self, scope: &BudgetScope) -> Result<Usd, StoreError> {
         // One statement each: a condition that may be absent would keep SQLite from the index.
         let sql = match scope {
-            BudgetScope::Tenant(_) => "SELECT COALESCE(SUM(cost_micros), 0) FROM charges WHERE tenant = ?1",
-            BudgetScope::Key(..) => "SELECT COALESCE(SUM(cost_micros), 0) FROM charges WHERE tenant = ?1 AND key = ?2",
-            BudgetScope::Run(..) => "SELECT COALESCE(SUM(cost_micros), 0) FROM charges WHERE tenant = ?1 AND run = ?2",
+            BudgetScope::Tenant(_) => {
+                "SELECT CAST(COALESCE(SUM(cost_micros), 0) AS BIGINT) FROM charges WHERE tenant = $1"
+            }
+            BudgetScope::Key(..) => {
+                "SELECT CAST(COALESCE(SUM(cost_micros), 0) AS BIGINT) FROM charges WHERE tenant = $1 AND key = $2"
+            }
+            BudgetScope::Run(..) => {
+                "SELECT CAST(COALESCE(SUM(cost_micros), 0) AS BIGINT) FROM charges WHERE tenant = $1 AND run = $2"
+            }
         };
         let (tenant, _, id) = scope.columns();
         let query = sqlx::query_scalar(sql).bind(tenant);
@@ -119,15 +125,12 @@ impl Store {
 }
 
 /// Writes budgets as they are to be, whatever they were.
-pub(super) async fn put(
-    transaction: &mut Transaction<'static, Sqlite>,
-    budgets: &[BudgetRow],
-) -> Result<(), StoreError> {
+pub(super) async fn put(transaction: &mut Transaction<'static, Any>, budgets: &[BudgetRow]) -> Result<(), StoreError> {
     for row in budgets {
         let (tenant, scope, id) = row.scope.columns();
         sqlx::query(
             "INSERT INTO budgets (tenant, scope, id, limit_micros, spent_micros, leased_micros, unreconciled_micros)
-             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (tenant, scope, id) DO UPDATE SET
                limit_micros = excluded.limit_micros, spent_micros = excluded.spent_micros,
                leased_micros = excluded.leased_micros, unreconciled_micros = excluded.unreconciled_micros",
         )

@@ -1,9 +1,9 @@
 use jiff::Timestamp;
 use sophia_domain::{KeyId, PluginName, RunId, TenantId, Tokens, Usd};
-use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
+use sqlx::{Any, FromRow, Transaction};
 
 use super::{BudgetRow, budgets, to_column, to_count, to_usd};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, statement::Statement, transaction::Area};
 
 /// What kind of model call was charged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -117,7 +117,7 @@ struct Raw {
     cost_micros: i64,
     held_micros: i64,
     claimed_micros: Option<i64>,
-    estimated: bool,
+    estimated: i64,
     outcome: String,
 }
 
@@ -130,7 +130,7 @@ impl Store {
     /// Writes charges and the budgets that they change, all in one transaction. Writing the same
     /// again changes nothing: a charge's id is kept once, and budgets are written whole.
     pub async fn record(&self, charges: &[ChargeRow], changed: &[BudgetRow]) -> Result<(), StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(Area::Ledger).await?;
         for rows in charges.chunks(ROWS_PER_STATEMENT) {
             insert(&mut transaction, rows).await?;
         }
@@ -145,21 +145,21 @@ impl Store {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<ChargeRow>, StoreError> {
-        let mut query = QueryBuilder::new(SELECT);
-        filter.push_to(&mut query);
+        let mut statement = Statement::new(SELECT);
+        filter.push_to(&mut statement)?;
         if let Some(before) = before.and_then(|id| i64::try_from(id).ok()) {
-            query.push(" AND id < ").push_bind(before);
+            statement.push(" AND id < ").bind(before)?;
         }
-        query.push(" ORDER BY id DESC LIMIT ").push_bind(limit.min(MAX_PAGE));
-        let rows: Vec<Raw> = query.build_query_as().fetch_all(self.pool()).await?;
+        statement.push(" ORDER BY id DESC LIMIT ").bind(i64::from(limit.min(MAX_PAGE)))?;
+        let rows: Vec<Raw> = statement.query_as().fetch_all(self.pool()).await?;
         rows.into_iter().map(ChargeRow::try_from).collect()
     }
 }
 
 impl ChargeFilter {
     /// Adds the conditions that are given; one is always there, so that more can follow.
-    pub(super) fn push_to(&self, query: &mut QueryBuilder<Sqlite>) {
-        query.push(" WHERE TRUE");
+    pub(super) fn push_to(&self, statement: &mut Statement) -> Result<(), StoreError> {
+        statement.push(" WHERE TRUE");
         let texts = [
             (" AND tenant = ", self.tenant.as_ref().map(TenantId::as_str)),
             (" AND key = ", self.key.as_ref().map(KeyId::as_str)),
@@ -169,13 +169,14 @@ impl ChargeFilter {
             (" AND class = ", self.class.as_deref()),
         ];
         for (sql, text) in texts.into_iter().filter_map(|(sql, text)| Some((sql, text?))) {
-            query.push(sql).push_bind(text.to_owned());
+            statement.push(sql).bind(text)?;
         }
         for (sql, time) in [(" AND at_micros >= ", self.from), (" AND at_micros < ", self.to)] {
             if let Some(time) = time {
-                query.push(sql).push_bind(time.as_microsecond());
+                statement.push(sql).bind(time.as_microsecond())?;
             }
         }
+        Ok(())
     }
 }
 
@@ -223,7 +224,7 @@ impl TryFrom<Raw> for ChargeRow {
             cost: to_usd(raw.cost_micros)?,
             held: to_usd(raw.held_micros)?,
             claimed: raw.claimed_micros.map(to_usd).transpose()?,
-            is_estimated: raw.estimated,
+            is_estimated: raw.estimated != 0,
             outcome: named(outcomes, |outcome| outcome.as_str() == raw.outcome, "outcome")?,
         };
         Ok(Self { id: to_count(raw.id)?, charge })
@@ -234,34 +235,40 @@ fn named<T, const N: usize>(all: [T; N], is_it: impl Fn(&T) -> bool, what: &'sta
     all.into_iter().find(is_it).ok_or(StoreError::Unreadable(what))
 }
 
-async fn insert(transaction: &mut Transaction<'static, Sqlite>, rows: &[ChargeRow]) -> Result<(), StoreError> {
-    let mut query = QueryBuilder::new(
+async fn insert(transaction: &mut Transaction<'static, Any>, rows: &[ChargeRow]) -> Result<(), StoreError> {
+    let mut statement = Statement::new(
         "INSERT INTO charges (id, at_micros, tenant, key, plugin, run, model, class, kind, input_tokens,
-           cached_tokens, output_tokens, cost_micros, held_micros, claimed_micros, estimated, outcome) ",
+           cached_tokens, output_tokens, cost_micros, held_micros, claimed_micros, estimated, outcome) VALUES ",
     );
-    query.push_values(rows, |mut values, ChargeRow { id, charge }| {
-        values
-            .push_bind(count(*id))
-            .push_bind(charge.at.as_microsecond())
-            .push_bind(charge.tenant.as_str().to_owned())
-            .push_bind(charge.key.as_str().to_owned())
-            .push_bind(charge.plugin.as_ref().map(|name| name.as_str().to_owned()))
-            .push_bind(charge.run.as_ref().map(|run| run.as_str().to_owned()))
-            .push_bind(charge.model.clone())
-            .push_bind(charge.class.clone())
-            .push_bind(charge.kind.as_str())
-            .push_bind(count(charge.tokens.input))
-            .push_bind(count(charge.tokens.cached))
-            .push_bind(count(charge.tokens.output))
-            .push_bind(to_column(charge.cost))
-            .push_bind(to_column(charge.held))
-            .push_bind(charge.claimed.map(to_column))
-            .push_bind(charge.is_estimated)
-            .push_bind(charge.outcome.as_str());
-    });
-    query.push(" ON CONFLICT DO NOTHING");
-    // The text differs by the number of rows, so keeping it prepared would only fill the cache.
-    query.build().persistent(false).execute(&mut **transaction).await?;
+    let mut opening = "(";
+    for row in rows {
+        statement.push(opening);
+        push_values(&mut statement, row)?;
+        opening = "), (";
+    }
+    statement.push(") ON CONFLICT DO NOTHING");
+    statement.query().execute(&mut **transaction).await?;
+    Ok(())
+}
+
+fn push_values(statement: &mut Statement, ChargeRow { id, charge }: &ChargeRow) -> Result<(), StoreError> {
+    statement.bind(count(*id))?;
+    statement.push(", ").bind(charge.at.as_microsecond())?;
+    statement.push(", ").bind(charge.tenant.as_str())?;
+    statement.push(", ").bind(charge.key.as_str())?;
+    statement.push(", ").bind(charge.plugin.as_ref().map(PluginName::as_str))?;
+    statement.push(", ").bind(charge.run.as_ref().map(RunId::as_str))?;
+    statement.push(", ").bind(charge.model.as_str())?;
+    statement.push(", ").bind(charge.class.as_str())?;
+    statement.push(", ").bind(charge.kind.as_str())?;
+    statement.push(", ").bind(count(charge.tokens.input))?;
+    statement.push(", ").bind(count(charge.tokens.cached))?;
+    statement.push(", ").bind(count(charge.tokens.output))?;
+    statement.push(", ").bind(to_column(charge.cost))?;
+    statement.push(", ").bind(to_column(charge.held))?;
+    statement.push(", ").bind(charge.claimed.map(to_column))?;
+    statement.push(", ").bind(i64::from(charge.is_estimated))?;
+    statement.push(", ").bind(charge.outcome.as_str())?;
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 use sophia_domain::{KeyId, PluginName, RunId, TenantId, Tokens, Usd};
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::FromRow;
 
 use super::{ChargeFilter, to_count, to_usd};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, statement::Statement};
 
 /// What charges can be added up by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,32 +73,34 @@ impl Store {
     /// The sums of charges by some dimensions, the dearest first, at most 10,000. By none it is
     /// one sum of all. Always computed from the rows, never kept beside them.
     pub async fn totals(&self, filter: &ChargeFilter, by: &[Dimension]) -> Result<Vec<Total>, StoreError> {
-        let mut query = QueryBuilder::new("SELECT ");
+        let mut statement = Statement::new("SELECT ");
         for dimension in DIMENSIONS {
             let column = dimension.column();
-            let source = if by.contains(&dimension) { column } else { "NULL" };
-            query.push(source).push(" AS ").push(column).push(", ");
+            let source = if by.contains(&dimension) { column } else { "CAST(NULL AS TEXT)" };
+            statement.push(source).push(" AS ").push(column).push(", ");
         }
-        query.push(
-            "COUNT(*) AS n_charges, COALESCE(SUM(input_tokens), 0) AS input_tokens,
-             COALESCE(SUM(cached_tokens), 0) AS cached_tokens, COALESCE(SUM(output_tokens), 0) AS output_tokens,
-             COALESCE(SUM(cost_micros), 0) AS cost,
-             COALESCE(SUM(CASE WHEN estimated THEN cost_micros ELSE 0 END), 0) AS estimated_cost FROM charges",
+        statement.push(
+            "COUNT(*) AS n_charges, CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT) AS input_tokens,
+             CAST(COALESCE(SUM(cached_tokens), 0) AS BIGINT) AS cached_tokens,
+             CAST(COALESCE(SUM(output_tokens), 0) AS BIGINT) AS output_tokens,
+             CAST(COALESCE(SUM(cost_micros), 0) AS BIGINT) AS cost,
+             CAST(COALESCE(SUM(CASE WHEN estimated = 1 THEN cost_micros ELSE 0 END), 0) AS BIGINT) AS estimated_cost
+             FROM charges",
         );
-        filter.push_to(&mut query);
+        filter.push_to(&mut statement)?;
         // By their places: a name would mean the column of the table, which is not always summed by.
         let places: Vec<_> = (1..).zip(DIMENSIONS).filter(|(_, dimension)| by.contains(dimension)).collect();
         let mut separator = " GROUP BY ";
         for (place, _) in &places {
-            query.push(separator).push(place);
+            statement.push(separator).push(&place.to_string());
             separator = ", ";
         }
-        query.push(" ORDER BY cost DESC");
+        statement.push(" ORDER BY cost DESC");
         for (place, _) in &places {
-            query.push(", ").push(place);
+            statement.push(", ").push(&place.to_string());
         }
-        query.push(" LIMIT ").push_bind(MAX_TOTALS);
-        let rows: Vec<Raw> = query.build_query_as().fetch_all(self.pool()).await?;
+        statement.push(" LIMIT ").bind(i64::from(MAX_TOTALS))?;
+        let rows: Vec<Raw> = statement.query_as().fetch_all(self.pool()).await?;
         rows.into_iter().map(Total::try_from).collect()
     }
 }

@@ -1,5 +1,5 @@
 use sophia_domain::Usd;
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{Any, FromRow, Transaction};
 
 use super::{RunRef, column};
 use crate::{
@@ -74,7 +74,7 @@ struct Raw {
     seq: i64,
     at_micros: i64,
     kind: String,
-    guest: bool,
+    guest: i64,
     agent: Option<String>,
     role: Option<String>,
     model: Option<String>,
@@ -92,12 +92,12 @@ impl Store {
         let rows: Vec<Raw> = sqlx::query_as(
             "SELECT seq, at_micros, kind, guest, agent, role, model, content, data, cost_micros, tokens,
                duration_micros, parent
-             FROM run_events WHERE tenant = ? AND run = ? AND seq > ? ORDER BY seq LIMIT ?",
+             FROM run_events WHERE tenant = $1 AND run = $2 AND seq > $3 ORDER BY seq LIMIT $4",
         )
         .bind(run.tenant.as_str())
         .bind(run.id.as_str())
         .bind(column(after))
-        .bind(limit.min(MAX_PAGE))
+        .bind(i64::from(limit.min(MAX_PAGE)))
         .fetch_all(self.pool())
         .await?;
         rows.into_iter().map(EventRow::try_from).collect()
@@ -105,16 +105,17 @@ impl Store {
 
     /// The number of a run's newest event; 0 where there is none.
     pub async fn last_run_event(&self, run: &RunRef) -> Result<u64, StoreError> {
-        let query = sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) FROM run_events WHERE tenant = ? AND run = ?");
+        let query = sqlx::query_scalar("SELECT COALESCE(MAX(seq), 0) FROM run_events WHERE tenant = $1 AND run = $2");
         to_count(query.bind(run.tenant.as_str()).bind(run.id.as_str()).fetch_one(self.pool()).await?)
     }
 
     /// A timeline summed up, from its rows.
     pub async fn run_totals(&self, run: &RunRef) -> Result<TimelineTotals, StoreError> {
         let rows: Vec<(Option<String>, i64, i64, i64, i64, i64)> = sqlx::query_as(
-            "SELECT role, COUNT(*), COALESCE(SUM(cost_micros), 0), COALESCE(SUM(tokens), 0),
-               SUM(kind = 'agent_message'), SUM(kind = 'error')
-             FROM run_events WHERE tenant = ? AND run = ? GROUP BY role ORDER BY MIN(seq)",
+            "SELECT role, COUNT(*), CAST(COALESCE(SUM(cost_micros), 0) AS BIGINT),
+               CAST(COALESCE(SUM(tokens), 0) AS BIGINT), COUNT(CASE WHEN kind = 'agent_message' THEN 1 END),
+               COUNT(CASE WHEN kind = 'error' THEN 1 END)
+             FROM run_events WHERE tenant = $1 AND run = $2 GROUP BY role ORDER BY MIN(seq)",
         )
         .bind(run.tenant.as_str())
         .bind(run.id.as_str())
@@ -143,7 +144,7 @@ impl TryFrom<Raw> for EventRow {
             seq: to_count(raw.seq)?,
             at_micros: raw.at_micros,
             kind: raw.kind,
-            is_guests: raw.guest,
+            is_guests: raw.guest != 0,
             agent: raw.agent,
             role: raw.role,
             model: raw.model,
@@ -158,21 +159,21 @@ impl TryFrom<Raw> for EventRow {
 }
 
 pub(super) async fn insert(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'static, Any>,
     run: &RunRef,
     row: &EventRow,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO run_events (tenant, run, seq, at_micros, kind, guest, agent, role, model, content, data,
            cost_micros, tokens, duration_micros, parent)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(run.tenant.as_str())
     .bind(run.id.as_str())
     .bind(column(row.seq))
     .bind(row.at_micros)
     .bind(row.kind.as_str())
-    .bind(row.is_guests)
+    .bind(i64::from(row.is_guests))
     .bind(row.agent.as_deref())
     .bind(row.role.as_deref())
     .bind(row.model.as_deref())

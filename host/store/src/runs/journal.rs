@@ -1,5 +1,5 @@
 use sophia_domain::{Tokens, Usd};
-use sqlx::{FromRow, Sqlite, Transaction};
+use sqlx::{Any, FromRow, Transaction};
 
 use super::{RunRef, column};
 use crate::{
@@ -97,15 +97,15 @@ impl Store {
         let rows: Vec<Raw> = sqlx::query_as(
             "SELECT step, item, k, call, began_micros, ended_micros, intent, answer, model, input_tokens,
                cached_tokens, output_tokens, cost_micros, error
-             FROM run_steps WHERE tenant = ? AND run = ? AND (step, item, k) > (?, ?, ?)
-             ORDER BY step, item, k LIMIT ?",
+             FROM run_steps WHERE tenant = $1 AND run = $2 AND (step, item, k) > ($3, $4, $5)
+             ORDER BY step, item, k LIMIT $6",
         )
         .bind(run.tenant.as_str())
         .bind(run.id.as_str())
         .bind::<i64>(step)
         .bind::<i64>(item)
         .bind::<i64>(k)
-        .bind(limit.min(MAX_PAGE))
+        .bind(i64::from(limit.min(MAX_PAGE)))
         .fetch_all(self.pool())
         .await?;
         rows.into_iter().map(StepRow::try_from).collect()
@@ -141,20 +141,20 @@ impl TryFrom<Raw> for StepRow {
 }
 
 pub(super) async fn insert(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'static, Any>,
     run: &RunRef,
     row: &StepRow,
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO run_steps (tenant, run, step, item, k, call, began_micros, ended_micros, intent, answer, model,
            input_tokens, cached_tokens, output_tokens, cost_micros, error)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(run.tenant.as_str())
     .bind(run.id.as_str())
-    .bind(row.step)
-    .bind(row.item)
-    .bind(row.k)
+    .bind(i64::from(row.step))
+    .bind(i64::from(row.item))
+    .bind(i64::from(row.k))
     .bind(row.call.as_str())
     .bind(row.began_micros)
     .bind(row.ended_micros)
@@ -172,14 +172,14 @@ pub(super) async fn insert(
 }
 
 pub(super) async fn answer(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'static, Any>,
     run: &RunRef,
     answer: &StepAnswer,
 ) -> Result<(), StoreError> {
     let changed = sqlx::query(
-        "UPDATE run_steps SET ended_micros = ?, answer = ?, model = ?, input_tokens = ?, cached_tokens = ?,
-           output_tokens = ?, cost_micros = ?, error = ?
-         WHERE tenant = ? AND run = ? AND step = ? AND item = ? AND k = ?",
+        "UPDATE run_steps SET ended_micros = $1, answer = $2, model = $3, input_tokens = $4, cached_tokens = $5,
+           output_tokens = $6, cost_micros = $7, error = $8
+         WHERE tenant = $9 AND run = $10 AND step = $11 AND item = $12 AND k = $13",
     )
     .bind(answer.ended_micros)
     .bind(answer.answer.as_str())
@@ -191,9 +191,9 @@ pub(super) async fn answer(
     .bind(answer.error.as_deref())
     .bind(run.tenant.as_str())
     .bind(run.id.as_str())
-    .bind(answer.step)
-    .bind(answer.item)
-    .bind(answer.k)
+    .bind(i64::from(answer.step))
+    .bind(i64::from(answer.item))
+    .bind(i64::from(answer.k))
     .execute(&mut **transaction)
     .await?;
     if changed.rows_affected() == 0 { Err(StoreError::Missing("step")) } else { Ok(()) }

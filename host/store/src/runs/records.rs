@@ -1,10 +1,12 @@
 use sophia_domain::{Blame, Digest, KeyId, PluginName, RunId, TenantId, Tokens, Usd};
-use sqlx::{FromRow, QueryBuilder, Sqlite, Transaction};
+use sqlx::{Any, FromRow, Transaction};
 
 use super::{EventRow, RunRef, column, events};
 use crate::{
     Store, StoreError,
     ledger::{to_column, to_count, to_usd},
+    statement::Statement,
+    transaction::Area,
 };
 
 /// A run that is about to begin.
@@ -149,7 +151,7 @@ struct Raw {
     ended_micros: Option<i64>,
     duration_micros: Option<i64>,
     content: Option<String>,
-    confidence: Option<f32>,
+    confidence: Option<f64>,
     fault: Option<String>,
     error: Option<String>,
     blame: Option<String>,
@@ -166,10 +168,10 @@ impl Store {
     /// Writes a run that begins, with its first event; or finds the one that a request of the same
     /// name started.
     pub async fn start_run(&self, new: &NewRun, first: &EventRow) -> Result<Started, StoreError> {
-        let mut transaction = self.write().await?;
+        let mut transaction = self.write(Area::Runs).await?;
         if let Some(name) = &new.idempotency_key {
             let row: Option<Raw> =
-                sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} WHERE tenant = ? AND idempotency_key = ?")))
+                sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} WHERE tenant = $1 AND idempotency_key = $2")))
                     .bind(new.run.tenant.as_str())
                     .bind(name.as_str())
                     .fetch_optional(&mut *transaction)
@@ -186,7 +188,7 @@ impl Store {
 
     /// One run.
     pub async fn run(&self, run: &RunRef) -> Result<Option<RunRow>, StoreError> {
-        let row: Option<Raw> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} WHERE tenant = ? AND id = ?")))
+        let row: Option<Raw> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} WHERE tenant = $1 AND id = $2")))
             .bind(run.tenant.as_str())
             .bind(run.id.as_str())
             .fetch_optional(self.pool())
@@ -202,19 +204,19 @@ impl Store {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<RunRow>, StoreError> {
-        let mut query = QueryBuilder::new(SELECT);
-        query.push(" WHERE tenant = ").push_bind(tenant.as_str().to_owned());
+        let mut statement = Statement::new(SELECT);
+        statement.push(" WHERE tenant = ").bind(tenant.as_str())?;
         if let Some(pattern) = &filter.pattern {
-            query.push(" AND pattern = ").push_bind(pattern.as_str().to_owned());
+            statement.push(" AND pattern = ").bind(pattern.as_str())?;
         }
         if let Some(status) = filter.status {
-            query.push(" AND status = ").push_bind(status.as_str());
+            statement.push(" AND status = ").bind(status.as_str())?;
         }
         if let Some(before) = before {
-            query.push(" AND number < ").push_bind(column(before));
+            statement.push(" AND number < ").bind(column(before))?;
         }
-        query.push(" ORDER BY number DESC LIMIT ").push_bind(limit.min(MAX_PAGE));
-        let rows: Vec<Raw> = query.build_query_as().fetch_all(self.pool()).await?;
+        statement.push(" ORDER BY number DESC LIMIT ").bind(i64::from(limit.min(MAX_PAGE)))?;
+        let rows: Vec<Raw> = statement.query_as().fetch_all(self.pool()).await?;
         rows.into_iter().map(RunRow::try_from).collect()
     }
 
@@ -273,7 +275,7 @@ impl TryFrom<Raw> for RunRow {
             duration_micros: raw.duration_micros.map(to_count).transpose()?,
             end: RunEnd {
                 content: raw.content,
-                confidence: raw.confidence,
+                confidence: raw.confidence.map(to_f32),
                 fault: raw.fault,
                 error: raw.error,
                 blame: blame.transpose()?,
@@ -293,10 +295,15 @@ impl TryFrom<Raw> for RunRow {
     }
 }
 
-async fn insert(transaction: &mut Transaction<'static, Sqlite>, new: &NewRun) -> Result<(), StoreError> {
+/// Single precision is what a guest gives, double what every database has.
+fn to_f32(column: f64) -> f32 {
+    column as f32
+}
+
+async fn insert(transaction: &mut Transaction<'static, Any>, new: &NewRun) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO runs (tenant, id, pattern, digest, key, arguments, budget_micros, idempotency_key,
-           request_digest, status, started_micros) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'running', ?)",
+           request_digest, status, started_micros) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'running', $10)",
     )
     .bind(new.run.tenant.as_str())
     .bind(new.run.id.as_str())
@@ -314,22 +321,22 @@ async fn insert(transaction: &mut Transaction<'static, Sqlite>, new: &NewRun) ->
 }
 
 pub(super) async fn close(
-    transaction: &mut Transaction<'static, Sqlite>,
+    transaction: &mut Transaction<'static, Any>,
     run: &RunRef,
     closing: &Closing,
 ) -> Result<(), StoreError> {
     let Closing { end, spent, .. } = closing;
     sqlx::query(
-        "UPDATE runs SET status = ?, ended_micros = ?, duration_micros = ?, content = ?, confidence = ?, fault = ?,
-           error = ?, blame = ?, detail = ?, n_charges = ?, cost_micros = ?, input_tokens = ?, cached_tokens = ?,
-           output_tokens = ?, unreconciled_micros = ?
-         WHERE tenant = ? AND id = ? AND status = 'running'",
+        "UPDATE runs SET status = $1, ended_micros = $2, duration_micros = $3, content = $4, confidence = $5, fault = $6,
+           error = $7, blame = $8, detail = $9, n_charges = $10, cost_micros = $11, input_tokens = $12, cached_tokens = $13,
+           output_tokens = $14, unreconciled_micros = $15
+         WHERE tenant = $16 AND id = $17 AND status = 'running'",
     )
     .bind(closing.status.as_str())
     .bind(closing.ended_micros)
     .bind(column(closing.duration_micros))
     .bind(end.content.as_deref())
-    .bind(end.confidence)
+    .bind(end.confidence.map(f64::from))
     .bind(end.fault.as_deref())
     .bind(end.error.as_deref())
     .bind(end.blame.map(Blame::as_str))

@@ -1,0 +1,5 @@
+DROP TABLE connections;
+DROP TABLE grants;
+DROP TABLE activations;
+DROP TABLE versions;
+DROP TABLE plugins;

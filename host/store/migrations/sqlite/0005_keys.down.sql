@@ -1,0 +1,2 @@
+DROP TABLE key_hashes;
+DROP TABLE keys;
