@@ -92,13 +92,19 @@ fn json<T: DeserializeOwned>(text: &str, what: &'static str) -> Result<T, StoreE
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+    use crate::columns::{Column, Place};
     use crate::{Activate, versions::tests::version};
 
+    #[rstest]
     #[tokio::test]
-    async fn keeps_and_forgets_connections_of_known_connectors() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
+    async fn keeps_and_forgets_connections_of_known_connectors(
+        #[values(Column::Sqlite, Column::Postgres)] column: Column,
+    ) {
+        let place = Place::of(column);
+        let store = place.open().await;
         let tenant = TenantId::main();
         let connector: PluginName = "hubspot".parse().unwrap();
         let mut connection = ConnectionRow {

@@ -84,13 +84,17 @@ fn read((ask, decision): (String, String)) -> Result<GrantRow, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+    use crate::columns::{Column, Place};
     use crate::{Activate, versions::tests::version};
 
+    #[rstest]
     #[tokio::test]
-    async fn decides_and_activates_together() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
+    async fn decides_and_activates_together(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+        let place = Place::of(column);
+        let store = place.open().await;
         let (tenant, plugin) = (TenantId::main(), "hello".parse().unwrap());
         let digest = Digest::of(b"1");
         let row = |decision| GrantRow { ask: "access public".into(), decision };

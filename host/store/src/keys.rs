@@ -213,7 +213,10 @@ fn read_time(text: &str) -> Result<Timestamp, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+    use crate::columns::{Column, Place};
 
     fn row(name: &str) -> KeyRow {
         KeyRow {
@@ -235,11 +238,14 @@ mod tests {
         table.hashes.iter().map(|row| (row.hash[0], row.expires_at)).collect()
     }
 
+    #[rstest]
     #[tokio::test]
-    async fn a_key_is_kept_replaced_and_revoked_and_its_name_stays_taken() {
-        let dir = tempfile::tempdir().unwrap();
+    async fn a_key_is_kept_replaced_and_revoked_and_its_name_stays_taken(
+        #[values(Column::Sqlite, Column::Postgres)] column: Column,
+    ) {
+        let place = Place::of(column);
         let (tenant, name) = (TenantId::main(), KeyId::from("ci"));
-        let store = Store::open(dir.path()).await.unwrap();
+        let store = place.open().await;
         let kept = store.put_key(&row("ci"), &[1; 32]).await.unwrap().unwrap();
         assert_eq!((kept.keys.as_slice(), hashes(&kept)), ([row("ci")].as_slice(), vec![(1, None)]));
         assert_eq!(store.put_key(&row("ci"), &[2; 32]).await.unwrap(), None);
@@ -249,7 +255,7 @@ mod tests {
         let rotated = store.rotate_key(&tenant, &name, &[3; 32], at(2)).await.unwrap().unwrap();
         assert_eq!(hashes(&rotated), [(2, Some(at(2))), (3, None)]);
         drop(store);
-        let store = Store::open(dir.path()).await.unwrap();
+        let store = place.open().await;
         assert_eq!(store.keys().await.unwrap(), rotated);
         let revoked = store.revoke_key(&tenant, &name, at(3)).await.unwrap().unwrap();
         assert_eq!(revoked.keys, [KeyRow { revoked_at: Some(at(3)), ..row("ci") }]);
@@ -260,10 +266,11 @@ mod tests {
         assert_eq!(store.keys().await.unwrap(), revoked);
     }
 
+    #[rstest]
     #[tokio::test]
-    async fn a_hash_that_stands_twice_makes_no_key() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
+    async fn a_hash_that_stands_twice_makes_no_key(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+        let place = Place::of(column);
+        let store = place.open().await;
         let kept = store.put_key(&row("ci"), &[1; 32]).await.unwrap().unwrap();
         store.put_key(&row("other"), &[1; 32]).await.unwrap_err();
         assert_eq!(store.keys().await.unwrap(), kept);

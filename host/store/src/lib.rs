@@ -6,6 +6,8 @@
 //! may do what; every row has a tenant.
 
 mod blobs;
+#[cfg(test)]
+mod columns;
 mod connections;
 mod database;
 mod error;
@@ -134,7 +136,10 @@ pub(crate) fn private_file(path: &Path) -> Result<File, StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+    use crate::columns::{Column, Place};
 
     #[tokio::test]
     async fn opens_a_fresh_directory_and_opens_it_again() {
@@ -154,10 +159,11 @@ mod tests {
         assert!(matches!(Store::open(dir.path()).await, Err(StoreError::InUse { .. })));
     }
 
+    #[rstest]
     #[tokio::test]
-    async fn every_migration_can_be_taken_back() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
+    async fn every_migration_can_be_taken_back(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+        let place = Place::of(column);
+        let store = place.open().await;
         let migrations = store.database().migrations();
         migrations.undo(store.pool(), 0).await.unwrap();
         migrations.run(store.pool()).await.unwrap();

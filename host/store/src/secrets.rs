@@ -98,7 +98,10 @@ fn read(
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+    use crate::columns::{Column, Place};
 
     fn row(version: u32, sealed: Option<&[u8]>) -> SecretRow {
         SecretRow {
@@ -112,16 +115,17 @@ mod tests {
         }
     }
 
+    #[rstest]
     #[tokio::test]
-    async fn a_write_must_follow_the_version_before() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
+    async fn a_write_must_follow_the_version_before(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+        let place = Place::of(column);
+        let store = place.open().await;
         assert!(store.put_secret(&row(1, Some(b"a"))).await.unwrap());
         assert!(!store.put_secret(&row(1, Some(b"b"))).await.unwrap());
         assert!(!store.put_secret(&row(3, Some(b"b"))).await.unwrap());
         assert!(store.put_secret(&row(2, None)).await.unwrap());
         drop(store);
-        let store = Store::open(dir.path()).await.unwrap();
+        let store = place.open().await;
         assert_eq!(store.secrets("development").await.unwrap(), [row(2, None)]);
         assert_eq!(store.secrets("production").await.unwrap(), []);
     }

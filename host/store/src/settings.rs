@@ -31,18 +31,22 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use rstest::rstest;
 
+    use super::*;
+    use crate::columns::{Column, Place};
+
+    #[rstest]
     #[tokio::test]
-    async fn keeps_the_first_value_across_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
+    async fn keeps_the_first_value_across_a_restart(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+        let place = Place::of(column);
         let tenant = TenantId::main();
-        let store = Store::open(dir.path()).await.unwrap();
+        let store = place.open().await;
         assert_eq!(store.setting(&tenant, "k").await.unwrap(), None);
         assert!(store.put_setting_once(&tenant, "k", b"one").await.unwrap());
         assert!(!store.put_setting_once(&tenant, "k", b"two").await.unwrap());
         drop(store);
-        let store = Store::open(dir.path()).await.unwrap();
+        let store = place.open().await;
         assert_eq!(store.setting(&tenant, "k").await.unwrap().as_deref(), Some(&b"one"[..]));
         assert_eq!(store.setting(&"other".parse().unwrap(), "k").await.unwrap(), None);
     }

@@ -215,7 +215,10 @@ fn read_world(text: &str) -> Result<World, StoreError> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use rstest::rstest;
+
     use super::*;
+    use crate::columns::{Column, Place};
 
     /// A version that differs by the bytes it is named for.
     pub(crate) fn version(bytes: &[u8]) -> NewVersion {
@@ -230,15 +233,16 @@ pub(crate) mod tests {
         }
     }
 
-    async fn store() -> (tempfile::TempDir, Store, TenantId) {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).await.unwrap();
-        (dir, store, TenantId::main())
+    async fn store(column: Column) -> (Place, Store, TenantId) {
+        let place = Place::of(column);
+        let store = place.open().await;
+        (place, store, TenantId::main())
     }
 
+    #[rstest]
     #[tokio::test]
-    async fn keeps_versions_and_what_was_active() {
-        let (_dir, store, tenant) = store().await;
+    async fn keeps_versions_and_what_was_active(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+        let (_dir, store, tenant) = store(column).await;
         let hello = "hello".parse().unwrap();
         let (one, two) = (version(b"1"), version(b"2"));
         store.add_version(&tenant, &hello, &one, Activate::Now).await.unwrap();
@@ -254,9 +258,12 @@ pub(crate) mod tests {
         assert!(matches!(absent, Err(StoreError::Missing("version"))));
     }
 
+    #[rstest]
     #[tokio::test]
-    async fn deletes_a_plugin_and_names_the_blobs_nobody_needs() {
-        let (_dir, store, tenant) = store().await;
+    async fn deletes_a_plugin_and_names_the_blobs_nobody_needs(
+        #[values(Column::Sqlite, Column::Postgres)] column: Column,
+    ) {
+        let (_dir, store, tenant) = store(column).await;
         let (hello, other) = ("hello".parse().unwrap(), "other".parse().unwrap());
         let (shared, own) = (version(b"shared"), version(b"own"));
         for one in [&shared, &own] {
@@ -269,9 +276,10 @@ pub(crate) mod tests {
         assert_eq!(store.delete_plugin(&tenant, &hello).await.unwrap(), []);
     }
 
+    #[rstest]
     #[tokio::test]
-    async fn prunes_the_oldest_inactive_version() {
-        let (_dir, store, tenant) = store().await;
+    async fn prunes_the_oldest_inactive_version(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+        let (_dir, store, tenant) = store(column).await;
         let hello = "hello".parse().unwrap();
         store.add_version(&tenant, &hello, &version(b"active"), Activate::Now).await.unwrap();
         let mut pruned = Vec::new();

@@ -21,7 +21,8 @@ const ORDER: [&[&str]; 12] = [
 ];
 
 /// Packages that stand beside the house and may use any room.
-const BESIDE: [&str; 6] = ["xtask", "bare-hyper", "model-load", "standin", "sophia-tests", "sophia-standins"];
+const BESIDE: [&str; 7] =
+    ["xtask", "bare-hyper", "model-load", "standin", "sophia-tests", "sophia-servers", "sophia-standins"];
 
 /// A dependency (or all that start so, with `*`) and the only packages that may name it.
 const OWNERS: [(&str, &[&str]); 8] = [

@@ -1,6 +1,8 @@
+use rstest::rstest;
 use sophia_domain::{Blame, Digest, Tokens, Usd};
 
 use super::*;
+use crate::columns::{Column, Place};
 
 fn run(id: &str) -> RunRef {
     RunRef { tenant: TenantId::main(), id: id.into() }
@@ -24,10 +26,10 @@ fn event(seq: u64, kind: &str) -> EventRow {
     EventRow { seq, kind: kind.into(), ..EventRow::default() }
 }
 
-async fn store() -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).await.unwrap();
-    (dir, store)
+async fn store(column: Column) -> (Place, Store) {
+    let place = Place::of(column);
+    let store = place.open().await;
+    (place, store)
 }
 
 async fn write(store: &Store, id: &str, writes: Vec<RunWrite>) {
@@ -35,9 +37,10 @@ async fn write(store: &Store, id: &str, writes: Vec<RunWrite>) {
     store.write_runs(&writes).await.unwrap();
 }
 
+#[rstest]
 #[tokio::test]
-async fn a_name_starts_one_run() {
-    let (_dir, store) = store().await;
+async fn a_name_starts_one_run(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+    let (_dir, store) = store(column).await;
     assert_eq!(store.start_run(&new("a", Some("k")), &event(1, "swarm_start")).await.unwrap(), Started::New);
     let Started::Before(first) = store.start_run(&new("b", Some("k")), &event(1, "swarm_start")).await.unwrap() else {
         panic!("started twice");
@@ -55,9 +58,10 @@ async fn a_name_starts_one_run() {
     assert_eq!(ids(store.unended_runs().await.unwrap()), ["a", "c", "d"]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn keeps_a_journal_in_its_order() {
-    let (_dir, store) = store().await;
+async fn keeps_a_journal_in_its_order(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+    let (_dir, store) = store(column).await;
     let usage = StepUsage { tokens: Tokens { input: 5, cached: 1, output: 2 }, cost: Usd::from_micros(9).unwrap() };
     let row = |step, k| StepRow {
         step,
@@ -94,9 +98,10 @@ async fn keeps_a_journal_in_its_order() {
     assert!(matches!(store.write_runs(&lost).await, Err(StoreError::Missing("step"))));
 }
 
+#[rstest]
 #[tokio::test]
-async fn sums_a_timeline_from_its_rows_and_closes_once() {
-    let (_dir, store) = store().await;
+async fn sums_a_timeline_from_its_rows_and_closes_once(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+    let (_dir, store) = store(column).await;
     store.start_run(&new("a", None), &event(1, "swarm_start")).await.unwrap();
     let cost = |seq, micros| EventRow {
         role: Some("reviewer".into()),

@@ -1,10 +1,15 @@
-use super::*;
-use crate::ledger::{BudgetScope, Dimension};
+use rstest::rstest;
 
-async fn store() -> (tempfile::TempDir, Store) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(dir.path()).await.unwrap();
-    (dir, store)
+use super::*;
+use crate::{
+    columns::{Column, Place},
+    ledger::{BudgetScope, Dimension},
+};
+
+async fn store(column: Column) -> (Place, Store) {
+    let place = Place::of(column);
+    let store = place.open().await;
+    (place, store)
 }
 
 fn usd(micros: u64) -> Usd {
@@ -35,9 +40,12 @@ fn budget(scope: BudgetScope, leased: u64) -> BudgetRow {
     BudgetRow { scope, limit: usd(1_000), spent: usd(45), leased: usd(leased), unreconciled: usd(5) }
 }
 
+#[rstest]
 #[tokio::test]
-async fn keeps_charges_and_budgets_once_however_often_they_are_written() {
-    let (dir, store) = store().await;
+async fn keeps_charges_and_budgets_once_however_often_they_are_written(
+    #[values(Column::Sqlite, Column::Postgres)] column: Column,
+) {
+    let (place, store) = store(column).await;
     let rows: Vec<_> = (1..=9).map(charge).collect();
     let tenant = budget(BudgetScope::Tenant(TenantId::main()), 100);
     let run = budget(BudgetScope::Run(TenantId::main(), "run-5".into()), 0);
@@ -47,7 +55,7 @@ async fn keeps_charges_and_budgets_once_however_often_they_are_written() {
     assert_eq!(store.last_charge().await.unwrap(), 9);
     drop(store);
 
-    let store = Store::open(dir.path()).await.unwrap();
+    let store = place.open().await;
     let mut newest_first = rows.clone();
     newest_first.reverse();
     assert_eq!(store.charges(&ChargeFilter::default(), None, 1_000).await.unwrap(), newest_first);
@@ -59,9 +67,10 @@ async fn keeps_charges_and_budgets_once_however_often_they_are_written() {
     assert_eq!(store.reconcile_budgets().await.unwrap(), [reconciled]);
 }
 
+#[rstest]
 #[tokio::test]
-async fn pages_and_filters() {
-    let (_dir, store) = store().await;
+async fn pages_and_filters(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+    let (_dir, store) = store(column).await;
     store.record(&(1..=600).map(charge).collect::<Vec<_>>(), &[]).await.unwrap();
     let ids = async |filter: &ChargeFilter, before, limit| {
         let rows = store.charges(filter, before, limit).await.unwrap();
@@ -86,10 +95,11 @@ async fn pages_and_filters() {
     assert!(ids(&stranger, None, 10).await.is_empty());
 }
 
+#[rstest]
 #[tokio::test]
-async fn totals_are_the_sums_of_their_rows() {
+async fn totals_are_the_sums_of_their_rows(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
     use Dimension::{Key, Model, Plugin, Run, Tenant};
-    let (_dir, store) = store().await;
+    let (_dir, store) = store(column).await;
     let rows: Vec<_> = (1..=100).map(charge).collect();
     store.record(&rows, &[]).await.unwrap();
     let filter = ChargeFilter { from: Timestamp::from_microsecond(1_000_011).ok(), ..ChargeFilter::default() };
@@ -122,9 +132,10 @@ async fn totals_are_the_sums_of_their_rows() {
     assert_eq!((none.n_charges, none.cost), (0, Usd::ZERO));
 }
 
+#[rstest]
 #[tokio::test]
-async fn what_a_scope_spent_is_the_sum_of_its_charges() {
-    let (_dir, store) = store().await;
+async fn what_a_scope_spent_is_the_sum_of_its_charges(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+    let (_dir, store) = store(column).await;
     store.record(&(1..=10).map(charge).collect::<Vec<_>>(), &[]).await.unwrap();
     let main = TenantId::main();
     for (scope, micros) in [
