@@ -46,4 +46,6 @@ ids! {
     KeyId
     /// Names one execution of a pattern, within a tenant. Made by the node, cheap to clone.
     RunId
+    /// Names one start of one node. Made by the store, cheap to clone.
+    NodeId
 }

@@ -24,7 +24,7 @@ pub use chain::Chain;
 pub use digest::{Digest, DigestError};
 pub use fault::{Fault, LimitKind};
 pub use hop_by_hop::{HOP_BY_HOP, strip_hop_by_hop};
-pub use id::{KeyId, RunId};
+pub use id::{KeyId, NodeId, RunId};
 pub use limits::{LimitAsks, Limits};
 pub use name::{ConnectionName, NameError, PluginName, SecretName, TenantId};
 pub use problem::{Problem, ProblemDocument};

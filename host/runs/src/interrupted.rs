@@ -17,9 +17,9 @@ use crate::{
     writer::Queue,
 };
 
-/// Closes all of them, before anything else is started.
+/// Closes all those whose node ended.
 pub(crate) async fn close_all(store: &Store, rooms: &Rooms, queue: &Queue) -> Result<(), RunsError> {
-    for row in store.unended_runs().await? {
+    for row in store.adopt_runs().await? {
         tracing::warn!(run = %row.new.run.id, pattern = %row.new.pattern, "the node died during this run: it is closed");
         close(store, rooms, queue, &row).await?;
     }

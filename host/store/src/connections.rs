@@ -5,6 +5,7 @@ use sophia_domain::{ConnectionName, PluginName, SecretName, TenantId};
 
 use crate::{
     Store, StoreError,
+    generations::{Topic, changed},
     transaction::{Area, now},
 };
 
@@ -38,6 +39,7 @@ impl Store {
         .bind(now())
         .execute(&mut *transaction)
         .await?;
+        changed(&mut transaction, Topic::Plugins, Some((tenant, connection.connector.as_str()))).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -55,6 +57,7 @@ impl Store {
             .bind(name.as_str())
             .execute(&mut *transaction)
             .await?;
+        changed(&mut transaction, Topic::Plugins, Some((tenant, connector.as_str()))).await?;
         transaction.commit().await?;
         Ok(deleted.rows_affected() > 0)
     }

@@ -57,6 +57,14 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 impl Database {
+    /// The database's own clock, in microseconds since 1970: nodes' clocks differ.
+    pub(crate) fn now_micros(self) -> &'static str {
+        match self {
+            Self::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+            Self::Postgres => "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        }
+    }
+
     pub(crate) fn migrations(self) -> &'static Migrator {
         match self {
             Self::Sqlite => &SQLITE,

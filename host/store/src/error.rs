@@ -42,6 +42,9 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// This node was silent for so long that others took it for dead. Nothing was changed.
+    #[error("this node was taken for dead")]
+    Fenced,
     /// A row that must be there is not.
     #[error("there is no such {0}")]
     Missing(&'static str),

@@ -2,6 +2,7 @@ use sophia_domain::{Digest, PluginName, TenantId};
 
 use crate::{
     Store, StoreError,
+    generations::{Topic, changed},
     plugins::activate,
     transaction::{Area, now},
 };
@@ -69,6 +70,8 @@ impl Store {
             .await?;
         }
         activate(&mut transaction, tenant, plugin, version).await?;
+        changed(&mut transaction, Topic::Plugins, Some((tenant, plugin.as_str()))).await?;
+        changed(&mut transaction, Topic::Plugins, Some((tenant, plugin.as_str()))).await?;
         Ok(transaction.commit().await?)
     }
 }

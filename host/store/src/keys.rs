@@ -4,7 +4,11 @@ use jiff::Timestamp;
 use sophia_domain::{KeyId, TenantId};
 use sqlx::{Any, AnyConnection, Transaction};
 
-use crate::{Store, StoreError, transaction::Area};
+use crate::{
+    Store, StoreError,
+    generations::{Topic, changed},
+    transaction::Area,
+};
 
 /// A key: what it may do, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,7 +163,8 @@ async fn put_hash(
 
 /// Commits, and gives the keys as they are then. They are read before, so that a change that
 /// cannot be told is not made.
-async fn committed(mut transaction: Transaction<'_, Any>) -> Result<KeyTable, StoreError> {
+async fn committed(mut transaction: Transaction<'static, Any>) -> Result<KeyTable, StoreError> {
+    changed(&mut transaction, Topic::Keys, None).await?;
     let table = read_table(&mut transaction).await?;
     transaction.commit().await?;
     Ok(table)

@@ -11,9 +11,11 @@ mod columns;
 mod connections;
 mod database;
 mod error;
+pub mod generations;
 mod grants;
 pub mod keys;
 pub mod ledger;
+pub mod nodes;
 mod plugins;
 pub mod runs;
 pub mod secrets;
@@ -35,6 +37,7 @@ use rustix::{fs::FlockOperation, io::Errno};
 use sqlx::AnyPool;
 
 use database::{Database, open_postgres, open_sqlite};
+use nodes::Membership;
 
 pub use blobs::{BlobKind, Blobs};
 pub use connections::ConnectionRow;
@@ -49,6 +52,7 @@ pub use versions::{Activate, NewVersion, VersionRow};
 pub struct Store {
     pool: AnyPool,
     database: Database,
+    membership: Arc<Membership>,
     blobs: Blobs,
     directory: Arc<Directory>,
 }
@@ -76,7 +80,8 @@ impl Store {
             Some(url) => (open_postgres(url).await?, Database::Postgres),
             None => (open_sqlite(data_dir).await?, Database::Sqlite),
         };
-        let store = Self { pool, database, blobs, directory: Arc::new(directory) };
+        let membership = Arc::new(Membership::join(&pool, database).await?);
+        let store = Self { pool, database, membership, blobs, directory: Arc::new(directory) };
         store.sweep().await?;
         Ok(store)
     }
@@ -95,6 +100,10 @@ impl Store {
     /// The connections that this room's own files use.
     pub(crate) fn pool(&self) -> &AnyPool {
         &self.pool
+    }
+
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.membership
     }
 
     /// Which database it is, where statements must differ.

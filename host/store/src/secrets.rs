@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 use sophia_domain::{SecretName, TenantId};
 
-use crate::{Store, StoreError};
+use crate::{
+    Store, StoreError,
+    generations::{Topic, changed},
+};
 
 /// One secret as the vault sealed it. The store cannot read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +62,9 @@ impl Store {
     }
 
     /// Writes the next version of a secret. False, and nothing changed, where `row.version` does
-    /// not follow the stored one: somebody else wrote in between. One statement, so one transaction.
+    /// not follow the stored one: somebody else wrote in between.
     pub async fn put_secret(&self, row: &SecretRow) -> Result<bool, StoreError> {
+        let mut transaction = self.append().await?;
         let written = sqlx::query(
             "INSERT INTO secrets (tenant, environment, name, version, scope_json, sealed, updated_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -76,9 +80,14 @@ impl Store {
         .bind(&row.scope_json)
         .bind(&row.sealed)
         .bind(row.updated_at.to_string())
-        .execute(self.pool())
+        .execute(&mut *transaction)
         .await?;
-        Ok(written.rows_affected() == 1)
+        if written.rows_affected() == 0 {
+            return Ok(false);
+        }
+        changed(&mut transaction, Topic::Secrets, None).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 }
 

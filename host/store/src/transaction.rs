@@ -13,6 +13,8 @@ pub(crate) enum Area {
     Ledger = 3,
     /// The names of runs.
     Runs = 4,
+    /// Who lives.
+    Nodes = 5,
 }
 
 /// Tells our locks from others' in the same database.

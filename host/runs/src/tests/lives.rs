@@ -124,6 +124,8 @@ async fn what_an_earlier_process_left_is_closed_at_the_start() {
     };
     let first = EventRow { seq: 1, at_micros: 1_500, kind: "swarm_start".into(), ..EventRow::default() };
     assert_eq!(world.store.start_run(&new, &first).await.unwrap(), Started::New);
+    world.store.leave().await.unwrap();
+    world.store.rejoin().await.unwrap();
     let runs = open(&world.store, &world.ledger, &world.models).await;
     let row = runs.get(&run).await.unwrap().unwrap();
     assert_eq!((row.status, row.end.fault.as_deref()), (RunStatus::Failed, Some("interrupted")));

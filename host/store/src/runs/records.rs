@@ -1,4 +1,4 @@
-use sophia_domain::{Blame, Digest, KeyId, PluginName, RunId, TenantId, Tokens, Usd};
+use sophia_domain::{Blame, Digest, KeyId, NodeId, PluginName, RunId, TenantId, Tokens, Usd};
 use sqlx::{Any, FromRow, Transaction};
 
 use super::{EventRow, RunRef, column, events};
@@ -165,8 +165,8 @@ struct Raw {
 }
 
 impl Store {
-    /// Writes a run that begins, with its first event; or finds the one that a request of the same
-    /// name started.
+    /// Writes a run that begins on this node, with its first event; or finds the one that a request
+    /// of the same name started.
     pub async fn start_run(&self, new: &NewRun, first: &EventRow) -> Result<Started, StoreError> {
         let mut transaction = self.write(Area::Runs).await?;
         if let Some(name) = &new.idempotency_key {
@@ -180,7 +180,9 @@ impl Store {
                 return Ok(Started::Before(Box::new(row.try_into()?)));
             }
         }
-        insert(&mut transaction, new).await?;
+        let node = self.node();
+        self.fence(&mut transaction, &node).await?;
+        insert(&mut transaction, new, &node).await?;
         events::insert(&mut transaction, &new.run, first).await?;
         transaction.commit().await?;
         Ok(Started::New)
@@ -220,11 +222,28 @@ impl Store {
         rows.into_iter().map(RunRow::try_from).collect()
     }
 
-    /// The runs of all tenants that have not ended.
-    pub async fn unended_runs(&self) -> Result<Vec<RunRow>, StoreError> {
-        let query = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} WHERE status = 'running' ORDER BY number")));
-        let rows: Vec<Raw> = query.fetch_all(self.pool()).await?;
-        rows.into_iter().map(RunRow::try_from).collect()
+    /// Takes over the runs of all tenants whose node ended before they did, for this node to close.
+    /// Each is given to one node.
+    pub async fn adopt_runs(&self) -> Result<Vec<RunRow>, StoreError> {
+        let node = self.node();
+        let mut transaction = self.write(Area::Runs).await?;
+        self.fence(&mut transaction, &node).await?;
+        let mut numbers: Vec<(i64,)> = sqlx::query_as(
+            "UPDATE runs SET node = $1
+             WHERE status = 'running' AND node NOT IN (SELECT id FROM nodes WHERE ended = 0) RETURNING number",
+        )
+        .bind(node.as_str())
+        .fetch_all(&mut *transaction)
+        .await?;
+        numbers.sort_unstable();
+        let mut adopted = Vec::new();
+        for (number,) in numbers {
+            let query = sqlx::query_as(sqlx::AssertSqlSafe(format!("{SELECT} WHERE number = $1")));
+            let row: Raw = query.bind(number).fetch_one(&mut *transaction).await?;
+            adopted.push(RunRow::try_from(row)?);
+        }
+        transaction.commit().await?;
+        Ok(adopted)
     }
 }
 
@@ -300,10 +319,11 @@ fn to_f32(column: f64) -> f32 {
     column as f32
 }
 
-async fn insert(transaction: &mut Transaction<'static, Any>, new: &NewRun) -> Result<(), StoreError> {
+async fn insert(transaction: &mut Transaction<'static, Any>, new: &NewRun, node: &NodeId) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO runs (tenant, id, pattern, digest, key, arguments, budget_micros, idempotency_key,
-           request_digest, status, started_micros) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'running', $10)",
+           request_digest, status, started_micros, node)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'running', $10, $11)",
     )
     .bind(new.run.tenant.as_str())
     .bind(new.run.id.as_str())
@@ -315,6 +335,7 @@ async fn insert(transaction: &mut Transaction<'static, Any>, new: &NewRun) -> Re
     .bind(new.idempotency_key.as_deref())
     .bind(new.request_digest.to_string())
     .bind(new.started_micros)
+    .bind(node.as_str())
     .execute(&mut **transaction)
     .await?;
     Ok(())

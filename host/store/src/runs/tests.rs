@@ -55,13 +55,19 @@ async fn a_name_starts_one_run(#[values(Column::Sqlite, Column::Postgres)] colum
     let next = all.last().unwrap().number;
     assert_eq!(ids(all), ["d", "c"]);
     assert_eq!(ids(store.runs(&TenantId::main(), &RunFilter::default(), Some(next), 9).await.unwrap()), ["a"]);
-    assert_eq!(ids(store.unended_runs().await.unwrap()), ["a", "c", "d"]);
+    assert_eq!(ids(store.adopt_runs().await.unwrap()), [""; 0], "their node lives");
+    store.leave().await.unwrap();
+    assert!(matches!(store.adopt_runs().await, Err(StoreError::Fenced)));
+    store.rejoin().await.unwrap();
+    assert_eq!(ids(store.adopt_runs().await.unwrap()), ["a", "c", "d"]);
+    assert_eq!(ids(store.adopt_runs().await.unwrap()), [""; 0], "each is given once");
 }
 
 #[rstest]
 #[tokio::test]
 async fn keeps_a_journal_in_its_order(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
     let (_dir, store) = store(column).await;
+    store.start_run(&new("a", None), &event(1, "swarm_start")).await.unwrap();
     let usage = StepUsage { tokens: Tokens { input: 5, cached: 1, output: 2 }, cost: Usd::from_micros(9).unwrap() };
     let row = |step, k| StepRow {
         step,
@@ -130,5 +136,21 @@ async fn sums_a_timeline_from_its_rows_and_closes_once(#[values(Column::Sqlite, 
     let row = store.run(&run("a")).await.unwrap().unwrap();
     assert_eq!((row.status, row.end.blame, row.end.confidence), (RunStatus::Failed, Some(Blame::Plugin), Some(0.5)));
     assert_eq!((row.duration_micros, row.spent.cost), (Some(2), Usd::dollars(1)));
-    assert!(store.unended_runs().await.unwrap().is_empty());
+    store.leave().await.unwrap();
+    store.rejoin().await.unwrap();
+    assert!(store.adopt_runs().await.unwrap().is_empty());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_run_is_written_by_its_node_alone(#[values(Column::Sqlite, Column::Postgres)] column: Column) {
+    let (_place, store) = store(column).await;
+    store.start_run(&new("a", None), &event(1, "swarm_start")).await.unwrap();
+    store.leave().await.unwrap();
+    store.rejoin().await.unwrap();
+    let late = [(run("a"), RunWrite::Event(Box::new(event(2, "error"))))];
+    assert!(matches!(store.write_runs(&late).await, Err(StoreError::Fenced)));
+    assert_eq!(store.adopt_runs().await.unwrap().len(), 1);
+    store.write_runs(&late).await.unwrap();
+    assert_eq!(store.last_run_event(&run("a")).await.unwrap(), 2);
 }

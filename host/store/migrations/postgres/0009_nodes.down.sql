@@ -1,0 +1,3 @@
+ALTER TABLE runs DROP COLUMN node;
+DROP TABLE generations;
+DROP TABLE nodes;
