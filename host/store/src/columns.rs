@@ -3,7 +3,7 @@
 use sophia_servers::Postgres;
 use tempfile::TempDir;
 
-use crate::{DatabaseUrl, Store};
+use crate::{DatabaseUrl, Places, Store};
 
 /// Where the rows are.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ impl Place {
 
     /// A store there; again, what it kept.
     pub(crate) async fn open(&self) -> Store {
-        let url = self.server.as_ref().map(|server| DatabaseUrl::parse(&server.url()).unwrap());
-        Store::open_with(self.dir.path(), url.as_ref()).await.unwrap()
+        let database = self.server.as_ref().map(|server| DatabaseUrl::parse(&server.url()).unwrap());
+        Store::open_at(&Places { database, ..Places::in_directory(self.dir.path()) }).await.unwrap()
     }
 }

@@ -47,6 +47,15 @@ pub use grants::{Decision, GrantRow};
 pub use plugins::PluginRow;
 pub use versions::{Activate, NewVersion, VersionRow};
 
+/// Where rows and blobs are. Said once, by the configuration.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// What is this node's alone, and all that no other place is named for.
+    pub data_dir: PathBuf,
+    /// A server for the rows.
+    pub database: Option<DatabaseUrl>,
+}
+
 /// Rows and blobs. Opened once at boot; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -65,20 +74,27 @@ struct Directory {
     _lock: File,
 }
 
+impl Places {
+    /// All in one directory.
+    pub fn in_directory(data_dir: &Path) -> Self {
+        Self { data_dir: data_dir.to_owned(), database: None }
+    }
+}
+
 impl Store {
     /// Opens a data directory: makes what is missing, brings the tables up to date, and removes
     /// what an earlier process left half done.
     pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        Self::open_with(data_dir, None).await
+        Self::open_at(&Places::in_directory(data_dir)).await
     }
 
-    /// The same, with the rows on a server, if one is named.
-    pub async fn open_with(data_dir: &Path, server: Option<&DatabaseUrl>) -> Result<Self, StoreError> {
-        let prepared = data_dir.to_owned();
+    /// The same, with rows where they are said to be.
+    pub async fn open_at(places: &Places) -> Result<Self, StoreError> {
+        let prepared = places.data_dir.clone();
         let (directory, blobs) = blobs::off_thread(move || prepare(&prepared)).await?;
-        let (pool, database) = match server {
+        let (pool, database) = match &places.database {
             Some(url) => (open_postgres(url).await?, Database::Postgres),
-            None => (open_sqlite(data_dir).await?, Database::Sqlite),
+            None => (open_sqlite(&places.data_dir).await?, Database::Sqlite),
         };
         let membership = Arc::new(Membership::join(&pool, database).await?);
         let store = Self { pool, database, membership, blobs, directory: Arc::new(directory) };
