@@ -20,6 +20,8 @@ pub enum BlobKind {
     Wasm,
     /// A compiled component, named `{digest hex}-{compatibility}`. Can be made again.
     Aot,
+    /// A sealed part of the audit chain, named `{chain}-{place of its first entry}`.
+    Audit,
 }
 
 /// A directory of blobs. Cheap to clone; works off the async threads.
@@ -30,12 +32,13 @@ pub struct Blobs {
 }
 
 impl BlobKind {
-    const ALL: [Self; 2] = [Self::Wasm, Self::Aot];
+    const ALL: [Self; 3] = [Self::Wasm, Self::Aot, Self::Audit];
 
     fn directory(self) -> &'static str {
         match self {
             Self::Wasm => "wasm",
             Self::Aot => "aot",
+            Self::Audit => "audit",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! (temporary files, blobs without a row) is swept by [`Store::open`]. Nothing here decides who
 //! may do what; every row has a tenant.
 
+pub mod audit;
 mod blobs;
 #[cfg(test)]
 mod columns;

@@ -15,6 +15,8 @@ pub(crate) enum Area {
     Runs = 4,
     /// Who lives.
     Nodes = 5,
+    /// The ends of the audit chain.
+    Audit = 6,
 }
 
 /// Tells our locks from others' in the same database.
