@@ -6,6 +6,7 @@
 //! time to each request. Words of permissions are joined by dots, those of secrets too.
 //! Users, teams and sign-in come later, in this room.
 
+pub mod audit;
 mod identity;
 mod key;
 mod keys;
