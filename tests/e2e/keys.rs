@@ -1,7 +1,7 @@
 //! Keys of callers: what each may do at every route, and for how long.
 
 use serde_json::{Value, json};
-use sophia_tests::{Caller, Node, Reply, Setup};
+use sophia_tests::{Caller, Node, Reply, Setup, guest};
 
 const ROLES: [&str; 4] = ["viewer", "member", "admin", "owner"];
 
@@ -72,6 +72,68 @@ async fn what_anybody_is_told_without_a_key_or_with_a_wrong_one() {
     node.stop().await;
 }
 
+/// A key of grants: permissions × environments × resources.
+#[tokio::test]
+async fn a_key_for_one_thing_sees_and_calls_that_one_only() {
+    let node = Setup::new().start().await;
+    node.deploy("echo", &guest("echo")).await;
+    node.deploy("hello", &guest("hello")).await;
+    for name in ["emea", "apac"] {
+        node.connect("echo", name, json!({}), json!({})).await.expect(200);
+    }
+    for name in ["crm-a", "crm-b", "crm", "erp"] {
+        node.put_secret(name, "a-secret-of-some-length", &[]).await.expect(200);
+    }
+    let grants = json!({ "grants": [
+        { "permissions": ["sophia.read", "agent.execute"], "environments": ["*"],
+          "resources": ["connection:echo/emea", "plugin:hello", "model:fast"] },
+        { "permissions": ["secret.read"], "environments": ["development"], "resources": ["secret:crm-*"] },
+        { "permissions": ["secret.write"], "environments": ["production"], "resources": ["*"] },
+        { "permissions": ["user.invite"], "environments": ["*"], "resources": ["key:app-*"] },
+        { "permissions": ["agent.create"], "environments": ["*"], "resources": [] },
+    ] });
+    let caller = node.with_key(Some(&create(&node, "narrow", grants).await));
+    let refused = |reply: Reply, place: &str| {
+        let problem = reply.problem_at("right", 403, "permission-missing");
+        assert!(problem["detail"].as_str().unwrap().contains(place), "{problem}");
+    };
+
+    let names = |list: Value, of: &str| {
+        let names = list[of].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    assert_eq!(names(caller.get("/v1/plugins").await.expect(200), "plugins"), ["hello"]);
+    assert_eq!(names(caller.get("/v1/connections").await.expect(200), "connections"), ["emea"]);
+    assert_eq!(names(caller.get("/v1/secrets").await.expect(200), "secrets"), ["crm-a", "crm-b"]);
+    assert_eq!(names(caller.get("/v1/keys").await.expect(200), "keys"), Vec::<String>::new());
+    assert_eq!(caller.get("/v1/models").await.expect(200)["data"], json!([]));
+    assert_eq!(caller.get("/v1/plugins/hello").await.status, 200);
+    refused(caller.get("/v1/plugins/echo").await, "`plugin:echo`");
+    // Refused whether it is there or not, and before anybody looks.
+    refused(caller.get("/v1/plugins/hell").await, "`plugin:hell`");
+    refused(caller.get("/v1/runs").await, "`run:*`");
+    refused(caller.put_secret("crm-a", "another-one", &[]).await, "in development");
+    refused(caller.put_plugin("hello", &guest("hello")).await, "`plugin:hello`");
+
+    assert_eq!(caller.act("echo/emea", "echo", json!({ "a": 1 })).await.status, 200);
+    refused(caller.act("echo/apac", "echo", json!({})).await, "`connection:echo/apac`");
+    assert_eq!(caller.get("/x/hello/").await.status, 200);
+    refused(caller.get("/x/echo/").await, "`plugin:echo`");
+    let chat = json!({ "model": "quality", "messages": [{ "role": "user", "content": "hi" }] });
+    assert_eq!(caller.post("/v1/chat/completions", chat).await.status, 403);
+
+    let part =
+        |resource: &str| json!([{ "permissions": ["agent.execute"], "environments": ["*"], "resources": [resource] }]);
+    let give =
+        async |name: &str, grants: Value| caller.post("/v1/keys", json!({ "name": name, "grants": grants })).await;
+    give("app-1", part("plugin:hello")).await.expect(201);
+    let beyond = give("app-2", part("plugin:hello*")).await.problem_at("right", 403, "rights-beyond-own");
+    assert!(beyond["detail"].as_str().unwrap().contains("`plugin:hello*`"), "{beyond}");
+    refused(give("other", part("plugin:hello")).await, "`key:other`");
+    assert_eq!(names(caller.get("/v1/keys").await.expect(200), "keys"), ["app-1"]);
+    node.stop().await;
+}
+
 #[tokio::test]
 async fn a_key_lives_until_it_is_revoked_also_over_a_restart() {
     let node = Setup::new().start().await;
@@ -110,6 +172,14 @@ async fn what_cannot_be_a_key_is_refused_and_nothing_is_made() {
     post(json!({ "name": "operator", "role": "viewer" })).await.problem(422, "wrong-key-name");
     post(json!({ "name": "x" })).await.problem(422, "wrong-rights");
     post(json!({ "name": "x", "role": "viewer", "permissions": [] })).await.problem(422, "wrong-rights");
+    let grant = json!({ "permissions": [], "environments": ["*"], "resources": ["*"] });
+    let many = json!({ "name": "x", "grants": vec![grant.clone(); 33] });
+    post(many).await.problem_at("request", 422, "too-many-grants");
+    let nowhere = json!({ "permissions": [], "environments": ["moon"], "resources": ["*"] });
+    let nothing = json!({ "permissions": [], "environments": ["*"], "resources": ["plug"] });
+    for grants in [nowhere, nothing, json!({ "permissions": [] })] {
+        assert_eq!(post(json!({ "name": "x", "grants": [grants] })).await.status, 422);
+    }
     post(json!({ "name": "x", "role": "viewer", "expires_at": "2001-01-01T00:00:00Z" }))
         .await
         .problem(422, "key-expired-already");

@@ -5,6 +5,7 @@
 mod blame;
 mod chain;
 mod digest;
+mod environment;
 mod fault;
 mod hop_by_hop;
 mod id;
@@ -22,6 +23,7 @@ mod world;
 pub use blame::Blame;
 pub use chain::Chain;
 pub use digest::{Digest, DigestError};
+pub use environment::{Environment, NoEnvironment};
 pub use fault::{Fault, LimitKind};
 pub use hop_by_hop::{HOP_BY_HOP, strip_hop_by_hop};
 pub use id::{KeyId, NodeId, RunId};

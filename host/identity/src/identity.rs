@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use sophia_domain::{KeyId, TenantId};
+use sophia_domain::{Environment, KeyId, TenantId};
 use sophia_store::{Store, StoreError};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::{
-    KeyError, NewKey, Permission, Permissions,
+    Ask, KeyError, Kind, May, NewKey, Permission, Refused, Resource, decide,
     key::{KeyHash, OPERATOR_PREFIX},
     keys::Keys,
 };
@@ -19,6 +19,7 @@ pub struct Identity(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     operator: KeyHash,
     caller: Caller,
+    pub(crate) environment: Environment,
     pub(crate) store: Store,
     /// Read anew after each change.
     pub(crate) keys: ArcSwap<Keys>,
@@ -34,17 +35,25 @@ pub struct Caller {
     /// The key that was sent, by its name. Money is spent under it.
     pub key: KeyId,
     /// What the caller may do.
-    pub may: Permissions,
+    pub may: May,
+    /// That of the node.
+    pub environment: Environment,
 }
 
 /// The caller may not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{needed}` is needed, which the key `{key}` does not have")]
+#[error("`{needed}` is needed{}, which the key `{key}` does not have", place(*.why, *.environment, .resource))]
 pub struct Forbidden {
     /// What is needed.
     pub needed: Permission,
     /// The key that was sent.
     pub key: KeyId,
+    /// What is missing.
+    pub why: Refused,
+    /// That of the node.
+    pub environment: Environment,
+    /// For what it is needed, as `kind:name`.
+    pub resource: String,
 }
 
 /// Why a request has no caller.
@@ -92,11 +101,16 @@ const SETTING: &str = "identity.operator-key.sha256";
 impl Identity {
     /// Takes the operator's key from the environment, which then is the only one of the operator's,
     /// or else the one made at the first start, which is made now if this is it.
-    pub async fn open(store: Store, from_env: Option<String>) -> Result<(Self, Option<NewKey>), IdentityError> {
+    pub async fn open(
+        store: Store,
+        from_env: Option<String>,
+        environment: Environment,
+    ) -> Result<(Self, Option<NewKey>), IdentityError> {
         let (operator, new) = operator(&store, from_env).await?;
-        let keys = Keys::of(store.keys().await?).map_err(IdentityError::Keys)?;
-        let caller = Caller { tenant: TenantId::main(), key: KeyId::from(OPERATOR), may: Permissions::all() };
-        let inner = Inner { operator, caller, store, keys: ArcSwap::from_pointee(keys), turns: Mutex::default() };
+        let keys = Keys::of(store.keys().await?, environment).map_err(IdentityError::Keys)?;
+        let caller = Caller { tenant: TenantId::main(), key: KeyId::from(OPERATOR), may: May::all(), environment };
+        let (keys, turns) = (ArcSwap::from_pointee(keys), Mutex::default());
+        let inner = Inner { operator, caller, environment, store, keys, turns };
         Ok((Self(Arc::new(inner)), new))
     }
 
@@ -109,9 +123,38 @@ impl Identity {
 }
 
 impl Caller {
-    /// Refuses a caller that may not.
-    pub fn needs(&self, needed: Permission) -> Result<(), Forbidden> {
-        if self.may.contains(needed) { Ok(()) } else { Err(Forbidden { needed, key: self.key.clone() }) }
+    /// Refuses a caller that may not do this to that.
+    pub fn needs(&self, needed: Permission, resource: Resource<'_>) -> Result<(), Forbidden> {
+        let ask = Ask { permission: needed, environment: self.environment, resource };
+        decide(&ask, &self.may).map_err(|why| self.forbidden(needed, why, ask.resource.to_string()))
+    }
+
+    /// Refuses a caller that may not do this to anything of a kind. Whoever may is asked again
+    /// about each thing.
+    pub fn needs_some(&self, needed: Permission, kind: Kind) -> Result<(), Forbidden> {
+        if self.may.has_some(needed, self.environment, kind) {
+            return Ok(());
+        }
+        let why = if self.may.permissions().contains(needed) { Refused::Resource } else { Refused::Permission };
+        Err(self.forbidden(needed, why, format!("{}:*", kind.as_str())))
+    }
+
+    /// Whether the caller may do this to that: what a list shows.
+    pub fn has(&self, permission: Permission, resource: Resource<'_>) -> bool {
+        decide(&Ask { permission, environment: self.environment, resource }, &self.may).is_ok()
+    }
+
+    fn forbidden(&self, needed: Permission, why: Refused, resource: String) -> Forbidden {
+        Forbidden { needed, key: self.key.clone(), why, environment: self.environment, resource }
+    }
+}
+
+/// Where the permission is missing, if it is there elsewhere.
+fn place(why: Refused, environment: Environment, resource: &str) -> String {
+    match why {
+        Refused::Permission => String::new(),
+        Refused::Environment => format!(" in {environment}"),
+        Refused::Resource => format!(" for `{resource}` in {environment}"),
     }
 }
 
@@ -151,10 +194,10 @@ mod tests {
 
     async fn open(dir: &std::path::Path, from_env: Option<&str>) -> (Identity, Option<NewKey>) {
         let store = Store::open(dir).await.unwrap();
-        Identity::open(store, from_env.map(str::to_owned)).await.unwrap()
+        Identity::open(store, from_env.map(str::to_owned), Environment::Development).await.unwrap()
     }
 
-    fn identify(identity: &Identity, header: &str) -> Result<Permissions, Unauthorised> {
+    fn identify(identity: &Identity, header: &str) -> Result<May, Unauthorised> {
         identity.identify(Some(&HeaderValue::from_str(header).unwrap())).map(|caller| caller.may)
     }
 
@@ -166,14 +209,14 @@ mod tests {
         assert!(key.reveal().starts_with("sophia_op_") && key.reveal().len() == 53, "{}", key.reveal());
         assert!(!format!("{key:?} {identity:?}").contains(&key.reveal()[10..]));
         let header = format!("Bearer {}", key.reveal());
-        assert_eq!(identify(&identity, &header), Ok(Permissions::all()));
+        assert_eq!(identify(&identity, &header), Ok(May::all()));
 
         let database = std::fs::read(dir.path().join("sophia.db")).unwrap();
         assert!(!database.windows(20).any(|window| window == &key.reveal().as_bytes()[10..30]));
         drop(identity);
         let (identity, again) = open(dir.path(), None).await;
         assert!(again.is_none());
-        assert_eq!(identify(&identity, &header), Ok(Permissions::all()));
+        assert_eq!(identify(&identity, &header), Ok(May::all()));
     }
 
     #[tokio::test]
@@ -184,7 +227,7 @@ mod tests {
         drop(identity);
         let (identity, new) = open(dir.path(), Some("correct-horse-battery")).await;
         assert!(new.is_none());
-        assert_eq!(identify(&identity, "Bearer correct-horse-battery"), Ok(Permissions::all()));
+        assert_eq!(identify(&identity, "Bearer correct-horse-battery"), Ok(May::all()));
         assert_eq!(identify(&identity, &made), Err(Unauthorised::Wrong));
     }
 
@@ -203,7 +246,7 @@ mod tests {
             ("Bearer correct-horse-batterx", Err(Unauthorised::Wrong)),
             ("Bearer correct-horse-batter", Err(Unauthorised::Wrong)),
             ("Bearer correct-horse-battery!", Err(Unauthorised::Wrong)),
-            ("bearer  correct-horse-battery", Ok(Permissions::all())),
+            ("bearer  correct-horse-battery", Ok(May::all())),
         ] {
             assert_eq!(identify(&identity, header), expected, "{header}");
         }
@@ -214,7 +257,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).await.unwrap();
         for key in ["", "short", "has a space in it", "fifteen-letters"] {
-            let opened = Identity::open(store.clone(), Some(key.to_owned())).await;
+            let opened = Identity::open(store.clone(), Some(key.to_owned()), Environment::Development).await;
             assert!(matches!(opened, Err(IdentityError::WeakKey)), "{key}");
         }
     }

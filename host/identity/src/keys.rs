@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sophia_domain::{KeyId, TenantId};
+use sophia_domain::{Environment, KeyId, TenantId};
 use sophia_store::{
     Store, StoreError,
     keys::{KeyHashRow, KeyRow, KeyTable},
 };
 
 use crate::{
-    Caller, Identity, NewKey, Permissions, Rights, Unauthorised,
+    Caller, Excess, GrantsError, Identity, May, NewKey, Rights, Unauthorised,
     key::{KEY_PREFIX, KeyHash},
 };
 
@@ -50,8 +50,11 @@ pub enum KeyError {
     #[error("the key would have expired already")]
     Past,
     /// Nobody gives what they do not have.
-    #[error("you cannot give what your own key does not have: {}", words(*.0))]
-    Beyond(Permissions),
+    #[error("you cannot give what your own key does not have: {0}")]
+    Beyond(Excess),
+    /// More rights than are checked in a moment.
+    #[error(transparent)]
+    Grants(#[from] GrantsError),
     /// The system has no randomness.
     #[error("the system gave no random bytes")]
     Random,
@@ -84,12 +87,13 @@ const MAX_NAME: usize = 64;
 const RESERVED: [&str; 2] = ["operator", "public"];
 
 impl Keys {
-    pub(crate) fn of(table: KeyTable) -> Result<Self, KeyError> {
+    pub(crate) fn of(table: KeyTable, environment: Environment) -> Result<Self, KeyError> {
         let mut keys = Self::default();
         let mut callers = HashMap::new();
         for row in table.keys {
             let rights: Rights = serde_json::from_str(&row.rights_json).map_err(|_| KeyError::Damaged)?;
-            let caller = Caller { tenant: row.tenant.clone(), key: row.name.clone(), may: rights.permissions() };
+            let may = May::of(rights.grants());
+            let caller = Caller { tenant: row.tenant.clone(), key: row.name.clone(), may, environment };
             callers.insert((row.tenant.clone(), row.name.clone()), (caller, row.expires_at));
             keys.entries.push((row.tenant.clone(), entry(row, rights)));
         }
@@ -132,10 +136,8 @@ impl Identity {
         if expires_at.is_some_and(|at| at <= created_at) {
             return Err(KeyError::Past);
         }
-        let beyond = rights.permissions().missing_in(by.may);
-        if !beyond.is_empty() {
-            return Err(KeyError::Beyond(beyond));
-        }
+        rights.check()?;
+        by.may.gives(&May::of(rights.grants())).map_err(KeyError::Beyond)?;
         let key = NewKey::generate(KEY_PREFIX).ok_or(KeyError::Random)?;
         let row = KeyRow {
             tenant: by.tenant.clone(),
@@ -160,10 +162,7 @@ impl Identity {
         // Whoever holds the new secret part may do what the key may. What it may never changes.
         let entry = self.keys(&by.tenant).into_iter().find(|entry| entry.name == name);
         let entry = entry.ok_or_else(|| KeyError::Unknown(name.into()))?;
-        let beyond = entry.rights.permissions().missing_in(by.may);
-        if !beyond.is_empty() {
-            return Err(KeyError::Beyond(beyond));
-        }
+        by.may.gives(&May::of(entry.rights.grants())).map_err(KeyError::Beyond)?;
         let key = NewKey::generate(KEY_PREFIX).ok_or(KeyError::Random)?;
         let hash = KeyHash::of(key.reveal().as_bytes());
         let (tenant, id) = (by.tenant.clone(), KeyId::from(name));
@@ -190,7 +189,7 @@ impl Identity {
         let made = tokio::spawn(async move {
             let _turn = inner.turns.lock().await;
             let Some(table) = change(inner.store.clone()).await? else { return Ok(false) };
-            inner.keys.store(Keys::of(table)?.into());
+            inner.keys.store(Keys::of(table, inner.environment)?.into());
             Ok(true)
         });
         made.await.unwrap_or(Err(KeyError::Stopped))
@@ -214,10 +213,6 @@ fn entry(row: KeyRow, rights: Rights) -> KeyEntry {
     }
 }
 
-fn words(permissions: Permissions) -> String {
-    permissions.iter().map(|permission| format!("`{permission}`")).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -228,7 +223,8 @@ mod tests {
 
     async fn open(dir: &std::path::Path) -> (Identity, Caller) {
         let store = Store::open(dir).await.unwrap();
-        let (identity, _) = Identity::open(store, Some("correct-horse-battery".into())).await.unwrap();
+        let (identity, _) =
+            Identity::open(store, Some("correct-horse-battery".into()), Environment::Development).await.unwrap();
         let operator = identity.identify(Some(&HeaderValue::from_static("Bearer correct-horse-battery"))).unwrap();
         (identity, operator)
     }
@@ -250,7 +246,7 @@ mod tests {
         let (key, entry) = identity.create_key(&operator, "ci", MEMBER, Some(soon(60))).await.unwrap();
         assert!(key.reveal().starts_with("sophia_key_"), "{}", key.reveal());
         let caller = identify(&identity, &key).unwrap();
-        assert_eq!((caller.key.as_str(), caller.may), ("ci", Role::Member.permissions()));
+        assert_eq!((caller.key.as_str(), &caller.may), ("ci", &May::of(MEMBER.grants())));
         assert_eq!(identity.keys(&operator.tenant), std::slice::from_ref(&entry));
         assert_eq!(identity.keys(&"other".parse().unwrap()), []);
         drop(identity);

@@ -130,6 +130,11 @@ impl Permissions {
         self.0 & permission.bit() != 0
     }
 
+    /// Those that stand in both.
+    pub fn common(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     /// Those that are missing in `other`.
     pub fn missing_in(self, other: Self) -> Self {
         Self(self.0 & !other.0)

@@ -1,9 +1,9 @@
-//! What a key may do: a role, or a list of permissions. Deny by default: what is not named is not
-//! allowed.
+//! What a key may do: a role, a list of permissions, or grants. Deny by default: what is not named
+//! is not allowed.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Permission, Permissions};
+use crate::{Grant, GrantsError, Permission, Permissions, grant};
 
 /// A well-known set of permissions: owner > admin > member > viewer. What a role may do is the
 /// program's, so that a later release changes it for everybody who has it.
@@ -21,13 +21,15 @@ pub enum Role {
 }
 
 /// What a key may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rights {
     /// What the role may.
     Role(Role),
-    /// These, and nothing else.
+    /// These, and nothing else, in every environment and for everything.
     Permissions(Permissions),
+    /// These, and nothing else.
+    Grants(Vec<Grant>),
 }
 
 /// What nobody but an owner has.
@@ -77,11 +79,17 @@ impl Role {
 
 impl Rights {
     /// What they allow.
-    pub fn permissions(self) -> Permissions {
+    pub fn grants(&self) -> Vec<Grant> {
         match self {
-            Self::Role(role) => role.permissions(),
-            Self::Permissions(permissions) => permissions,
+            Self::Role(role) => vec![Grant::anywhere(role.permissions())],
+            Self::Permissions(permissions) => vec![Grant::anywhere(*permissions)],
+            Self::Grants(grants) => grants.clone(),
         }
+    }
+
+    /// Refuses lists that are too long.
+    pub(crate) fn check(&self) -> Result<(), GrantsError> {
+        if let Self::Grants(grants) = self { grant::check(grants) } else { Ok(()) }
     }
 }
 
@@ -118,6 +126,10 @@ mod tests {
             assert_eq!(serde_json::to_string(&rights).unwrap(), json);
             assert_eq!(serde_json::from_str::<Rights>(json).unwrap(), rights);
         };
+        check(
+            Rights::Grants(vec![Grant::anywhere([Permission::SophiaRead].into_iter().collect())]),
+            r#"{"grants":[{"permissions":["sophia.read"],"environments":["*"],"resources":["*"]}]}"#,
+        );
         check(Rights::Role(Role::Admin), r#"{"role":"admin"}"#);
         let two = [Permission::SophiaRead, Permission::AgentExecute].into_iter().collect();
         check(Rights::Permissions(two), r#"{"permissions":["sophia.read","agent.execute"]}"#);

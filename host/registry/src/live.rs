@@ -15,6 +15,7 @@ use std::{
 
 use sophia_domain::{ConnectionName, Limits, PluginName};
 use sophia_egress::Rights;
+use sophia_identity::{Ask, Caller, Permission, PluginRights, Resource, effective};
 use sophia_sandbox::{Program, SecretNames};
 
 use crate::{Access, Version};
@@ -39,7 +40,9 @@ pub struct LivePlugin {
     /// Who may call it.
     pub access: Access,
     /// The classes of models that it asked for and was granted.
-    pub classes: Arc<BTreeSet<String>>,
+    classes: Arc<BTreeSet<String>>,
+    /// The same, apart.
+    models: PluginRights,
     /// The code.
     pub program: Arc<Program>,
     connections: HashMap<ConnectionName, Arc<LiveConnection>>,
@@ -130,6 +133,22 @@ impl LivePlugin {
     /// Whether its description names a stream.
     pub fn offers_stream(&self, name: &str) -> bool {
         self.description.as_ref().is_some_and(|said| said.streams.iter().any(|stream| stream.name == name))
+    }
+
+    /// The classes of models that a call may use: what the plugin asked for ∩ what was granted ∩
+    /// what the caller may. A call without a caller, of a public endpoint or a webhook, may what the
+    /// plugin may.
+    pub fn classes_for(&self, caller: Option<&Caller>) -> Arc<BTreeSet<String>> {
+        let Some(caller) = caller else { return self.classes.clone() };
+        let has = |class: &&String| {
+            let (permission, environment) = (Permission::AgentExecute, caller.environment);
+            let ask = Ask { permission, environment, resource: Resource::model(class) };
+            effective(&ask, &self.models, &caller.may).is_ok()
+        };
+        if self.classes.iter().all(|class| has(&class)) {
+            return self.classes.clone();
+        }
+        Arc::new(self.classes.iter().filter(has).cloned().collect())
     }
 
     /// Begins a call.

@@ -9,7 +9,7 @@ mod models;
 mod raw;
 mod runs;
 
-pub(crate) use checked::{Calls, Config, Environment, LogFormat, TelemetryConfig};
+pub(crate) use checked::{Calls, Config, LogFormat, TelemetryConfig};
 pub(crate) use raw::RawConfig;
 
 use std::path::{Path, PathBuf};

@@ -107,7 +107,7 @@ fn prepare(asker: &Asker, plugin: &LivePlugin) -> Call {
         rights: connection.rights.clone(),
         config: connection.config.clone(),
         secrets: connection.secrets.clone(),
-        classes: plugin.classes.clone(),
+        classes: plugin.classes_for(None),
         run: None,
     }
 }

@@ -15,6 +15,7 @@ use opentelemetry_sdk::{
     Resource,
     trace::{Sampler, SdkTracerProvider},
 };
+use sophia_domain::Environment;
 use tracing::Metadata;
 use tracing_subscriber::{
     Layer, Registry,
@@ -27,7 +28,7 @@ use tracing_subscriber::{
 pub(crate) use trace_ids::with_trace_id;
 
 use crate::{
-    config::{Environment, LogFormat, TelemetryConfig},
+    config::{LogFormat, TelemetryConfig},
     lines::{self, LineSink},
     machine, timestamp,
 };

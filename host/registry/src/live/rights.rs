@@ -8,6 +8,7 @@ use std::{
 
 use sophia_domain::{ConnectionName, Limits, Scope};
 use sophia_egress::{Credential, Rights};
+use sophia_identity::{Kind, PluginRights, ResourcePattern};
 use sophia_ledger::{RateKey, RateWindow, RateWindows};
 use sophia_sandbox::{Program, SecretNames};
 use sophia_store::ConnectionRow;
@@ -33,6 +34,7 @@ impl Binding<'_> {
             limits: version.manifest.limits.under(self.caps),
             access: self.access(&version),
             classes: Arc::new(self.classes(&version)),
+            models: self.models(&version),
             connections: self.connections.iter().map(live).collect(),
             default: Arc::new(self.default(&version)),
             in_flight: Arc::new(AtomicUsize::new(0)),
@@ -57,6 +59,14 @@ impl Binding<'_> {
     fn classes(&self, version: &Version) -> BTreeSet<String> {
         let asked = version.manifest.models.classes.iter();
         asked.filter(|class| self.grants.has(&Ask::Models(class))).cloned().collect()
+    }
+
+    fn models(&self, version: &Version) -> PluginRights {
+        let exactly = |class: &String| ResourcePattern::exactly(Kind::Model, class);
+        PluginRights {
+            asked: version.manifest.models.classes.iter().map(exactly).collect(),
+            granted: self.classes(version).iter().map(exactly).collect(),
+        }
     }
 
     fn default(&self, version: &Version) -> LiveConnection {

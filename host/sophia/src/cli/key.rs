@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sophia_domain::Span;
-use sophia_identity::{Permission, Rights, Role};
+use sophia_domain::{Environment, Span};
+use sophia_identity::{Environments, Grant, Permission, Permissions, ResourcePattern, Rights, Role};
 
 use super::{
     Failure,
@@ -50,18 +50,24 @@ pub(crate) enum KeyCommand {
 const CREATE_EXAMPLES: &str = "Examples:
   sophia key create ci --role admin --expires 90d
   sophia key create app --permission agent.execute
+  sophia key create crm --permission agent.execute --resource 'connection:hubspot/*' --environment production
   sophia budget set 5 --of-key app";
 
 /// What a key may do: a member's, if nothing is said.
 #[derive(Debug, Args)]
-#[group(multiple = false)]
 pub(crate) struct RightsArgs {
     /// viewer, member, admin or owner
-    #[arg(long, value_parser = role, default_value = "member")]
+    #[arg(long, value_parser = role, default_value = "member", conflicts_with = "permissions")]
     role: Role,
     /// Only this, such as `agent.execute`; repeatable
     #[arg(long = "permission", value_name = "PERMISSION")]
     permissions: Vec<Permission>,
+    /// And only for this, such as `plugin:hubspot` or `secret:crm-*`; repeatable
+    #[arg(long = "resource", value_name = "PATTERN", requires = "permissions")]
+    resources: Vec<ResourcePattern>,
+    /// And only on nodes of this environment; repeatable
+    #[arg(long = "environment", value_name = "NAME", requires = "permissions")]
+    environments: Vec<Environment>,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +107,7 @@ struct Route {
     method: String,
     path: String,
     needs: Option<Permission>,
+    resource: Option<String>,
 }
 
 pub(super) async fn run(command: KeyCommand, client: &Client, show: Show) -> Result<(), Failure> {
@@ -134,10 +141,21 @@ pub(super) async fn run(command: KeyCommand, client: &Client, show: Show) -> Res
 
 fn request(name: &str, rights: &RightsArgs, expires: Option<Span>) -> Value {
     let expires_at = expires.map(|span| Timestamp::now() + span.0);
-    match rights.permissions.as_slice() {
-        [] => json!({ "name": name, "role": rights.role, "expires_at": expires_at }),
-        permissions => json!({ "name": name, "permissions": permissions, "expires_at": expires_at }),
+    let permissions = rights.permissions.iter().copied().collect::<Permissions>();
+    if permissions.is_empty() {
+        return json!({ "name": name, "role": rights.role, "expires_at": expires_at });
     }
+    if rights.resources.is_empty() && rights.environments.is_empty() {
+        return json!({ "name": name, "permissions": permissions, "expires_at": expires_at });
+    }
+    // What is not said is not narrowed.
+    let environments = match rights.environments.as_slice() {
+        [] => Environments::all(),
+        some => some.iter().copied().collect(),
+    };
+    let resources = if rights.resources.is_empty() { vec![ResourcePattern::all()] } else { rights.resources.clone() };
+    let grants = [Grant { permissions, environments, resources }];
+    json!({ "name": name, "grants": grants, "expires_at": expires_at })
 }
 
 fn role(word: &str) -> Result<Role, String> {
@@ -160,8 +178,22 @@ fn keys(entries: &[Entry]) -> String {
 fn rights(rights: &Rights) -> String {
     match rights {
         Rights::Role(role) => role.as_str().to_owned(),
-        Rights::Permissions(permissions) => permissions.iter().map(Permission::as_str).collect::<Vec<_>>().join(", "),
+        Rights::Permissions(permissions) => words(*permissions),
+        Rights::Grants(grants) => grants.iter().map(granted).collect::<Vec<_>>().join("; "),
     }
+}
+
+fn granted(Grant { permissions, environments, resources }: &Grant) -> String {
+    let resources = resources.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let environments = match *environments == Environments::all() {
+        true => String::new(),
+        false => format!(" in {}", environments.iter().map(Environment::as_str).collect::<Vec<_>>().join(", ")),
+    };
+    format!("{} for {resources}{environments}", words(*permissions))
+}
+
+fn words(permissions: Permissions) -> String {
+    permissions.iter().map(Permission::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn permissions(Table { roles, routes }: &Table) -> String {
@@ -171,8 +203,9 @@ fn permissions(Table { roles, routes }: &Table) -> String {
             .filter(|role| roles.get(role.as_str()).is_some_and(|permissions| permissions.contains(&needed)));
         has.map(Role::as_str).collect::<Vec<_>>().join(" ")
     };
-    let rows = routes.iter().filter_map(|Route { method, path, needs }| {
-        needs.map(|needed| [format!("{method} {path}"), needed.to_string(), who_has(needed)])
+    let rows = routes.iter().filter_map(|Route { method, path, needs, resource }| {
+        let (needed, resource) = needs.zip(resource.clone())?;
+        Some([format!("{method} {path}"), needed.to_string(), resource, who_has(needed)])
     });
-    table(["ROUTE", "NEEDS", "ROLES THAT HAVE IT"], rows)
+    table(["ROUTE", "NEEDS", "FOR", "ROLES THAT HAVE IT"], rows)
 }

@@ -9,14 +9,14 @@ use std::{
 };
 
 use ipnet::IpNet;
-use sophia_domain::{ByteSize, Limits, Span};
+use sophia_domain::{ByteSize, Environment, Limits, Span};
 use sophia_egress::EgressConfig;
 use tracing_subscriber::filter::Targets;
 use url::Url;
 
 use super::{
     Complaint, ConfigError,
-    checked::{Calls, Config, Environment, Http, LogFormat, TelemetryConfig, Uploads},
+    checked::{Calls, Config, Http, LogFormat, TelemetryConfig, Uploads},
     raw::{RawCalls, RawEgress, RawHttp, RawLimits, RawMetrics, RawTelemetry, RawUploads},
 };
 use crate::{machine, process};
@@ -97,16 +97,11 @@ impl Check {
     }
 
     pub(super) fn environment(&mut self, text: Option<String>) -> Environment {
-        match text.as_deref() {
-            None | Some("development") => Environment::Development,
-            Some("staging") => Environment::Staging,
-            Some("production") => Environment::Production,
-            Some(other) => {
-                let wrong = format!("`{other}` is no environment: write development, staging or production");
-                self.complain("environment", wrong);
-                Environment::Development
-            }
-        }
+        let parsed = text.map_or(Ok(Environment::Development), |text| text.parse());
+        parsed.unwrap_or_else(|wrong: sophia_domain::NoEnvironment| {
+            self.complain("environment", wrong.to_string());
+            Environment::Development
+        })
     }
 
     pub(super) fn http(&mut self, raw: RawHttp) -> Http {

@@ -2,7 +2,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use serde::Serialize;
-use sophia_domain::{ByteSize, Limits, PluginName};
+use sophia_domain::{ByteSize, Environment, Limits, PluginName};
 use sophia_egress::EgressConfig;
 use sophia_models::WorkerUrl;
 use sophia_runs::RunsConfig;
@@ -38,18 +38,6 @@ pub(crate) struct Config {
     pub(crate) uploads: Uploads,
     /// Logs and traces.
     pub(crate) telemetry: TelemetryConfig,
-}
-
-/// What kind of deployment this node belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Environment {
-    /// The default.
-    Development,
-    /// A rehearsal.
-    Staging,
-    /// The real one.
-    Production,
 }
 
 /// How log lines are written.
@@ -136,17 +124,6 @@ impl Config {
             telemetry: check.telemetry(raw.telemetry),
         };
         check.end(config)
-    }
-}
-
-impl Environment {
-    /// As it is written.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Development => "development",
-            Self::Staging => "staging",
-            Self::Production => "production",
-        }
     }
 }
 

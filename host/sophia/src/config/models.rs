@@ -1,13 +1,9 @@
 //! `[models]`: who serves models, who decides between them, how many requests are under way.
 
-use sophia_domain::{ByteSize, PluginName};
+use sophia_domain::{ByteSize, Environment, PluginName};
 use sophia_models::WorkerUrl;
 
-use super::{
-    check::Check,
-    checked::{Environment, ModelRoutes},
-    raw::RawModels,
-};
+use super::{check::Check, checked::ModelRoutes, raw::RawModels};
 use crate::machine;
 
 /// Where `sophia-worker` listens by default.

@@ -9,6 +9,7 @@ use axum::{
 use http::{StatusCode, request::Parts};
 use serde::{Deserialize, Serialize};
 use sophia_domain::{KeyId, Problem, ProblemDocument, RunId, Step, TenantId, Usd, UsdError};
+use sophia_identity::{Kind, Permission, Resource};
 use sophia_ledger::{Budget, BudgetScope, LedgerError};
 
 use super::{
@@ -55,9 +56,11 @@ struct Released {
 /// Longest name of a key or a run.
 const MAX_NAME: usize = 128;
 
-/// All that are set.
+/// All that are set, of those that the caller may see.
 pub(super) async fn list(Permitted(caller): Permitted, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
-    let budgets = node.ledger.budgets(Some(&caller.tenant)).into_iter().map(Shown::from).collect();
+    let mut budgets = node.ledger.budgets(Some(&caller.tenant));
+    budgets.retain(|budget| caller.has(Permission::SophiaRead, resource(&budget.scope)));
+    let budgets = budgets.into_iter().map(Shown::from).collect();
     answer(200, &BudgetList { budgets })
 }
 
@@ -111,6 +114,18 @@ fn scope(tenant: TenantId, mut names: BTreeMap<String, String>) -> Result<Budget
         (None, Some(run)) => BudgetScope::Run(tenant, RunId::from(run)),
         (None, None) => BudgetScope::Tenant(tenant),
     })
+}
+
+/// As the routes name it.
+fn resource(scope: &BudgetScope) -> Resource<'static> {
+    Resource::of(
+        Kind::Budget,
+        match scope {
+            BudgetScope::Tenant(_) => "tenant".to_owned(),
+            BudgetScope::Key(_, key) => format!("keys/{key}"),
+            BudgetScope::Run(_, run) => format!("runs/{run}"),
+        },
+    )
 }
 
 fn shown(node: &Node, scope: &BudgetScope) -> Result<Shown, ProblemDocument> {

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
-use sophia_domain::{ByteSize, Digest, Limits, PluginName, World};
-use sophia_identity::Permission;
+use sophia_domain::{ByteSize, Digest, Environment, Limits, PluginName, World};
+use sophia_identity::{Caller, Kind, Permission, Resource};
 use sophia_models::UpstreamEntry;
 use sophia_registry::{Access, LivePlugin};
 
 use super::{Refusal, extract::answer};
 use crate::{
-    config::{Calls, Environment},
+    config::Calls,
     node::Node,
     unauthorised::{forbidden, unauthorised},
 };
@@ -72,8 +72,9 @@ pub(super) async fn config(State(node): State<Arc<Node>>, headers: HeaderMap) ->
     let answered = match caller {
         None => answer(200, &public(&node))?,
         Some(caller) => {
-            caller.needs(Permission::SophiaRead).map_err(|refused| forbidden(&refused))?;
-            answer(200, &full(&node, &caller.tenant).await?)?
+            let resource = Resource::of(Kind::Node, "config");
+            caller.needs(Permission::SophiaRead, resource).map_err(|refused| forbidden(&refused))?;
+            answer(200, &full(&node, &caller).await?)?
         }
     };
     tagged(answered, &headers).await
@@ -89,12 +90,14 @@ fn public(node: &Node) -> Public {
     }
 }
 
-async fn full(node: &Node, tenant: &sophia_domain::TenantId) -> Result<Full, Refusal> {
-    let mut live: Vec<Arc<LivePlugin>> = node.registry.live().plugins().cloned().collect();
+async fn full(node: &Node, caller: &Caller) -> Result<Full, Refusal> {
+    let may_see =
+        |plugin: &&Arc<LivePlugin>| caller.has(Permission::SophiaRead, Resource::plugin(plugin.name.as_str()));
+    let mut live: Vec<Arc<LivePlugin>> = node.registry.live().plugins().filter(may_see).cloned().collect();
     live.sort_by(|a, b| a.name.cmp(&b.name));
     let mut plugins = Vec::with_capacity(live.len());
     for plugin in live {
-        let grants = node.registry.grants(tenant, &plugin.name).await?;
+        let grants = node.registry.grants(&caller.tenant, &plugin.name).await?;
         plugins.push(Plugin::of(&plugin, grants.granted));
     }
     Ok(Full {

@@ -6,6 +6,7 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sophia_domain::{ConnectionName, PluginName, SecretName};
+use sophia_identity::{Permission, Resource};
 use sophia_registry::Connection;
 
 use super::{
@@ -50,9 +51,13 @@ pub(super) async fn get(
     answer(200, &node.registry.connection(&caller.tenant, &connector, &name).await?)
 }
 
-/// All connections.
+/// All connections that the caller may see.
 pub(super) async fn list(Permitted(caller): Permitted, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
-    let connections = node.registry.connections(&caller.tenant).await?;
+    let mut connections = node.registry.connections(&caller.tenant).await?;
+    connections.retain(|connection| {
+        let resource = Resource::connection(connection.connector.as_str(), connection.name.as_str());
+        caller.has(Permission::SophiaRead, resource)
+    });
     answer(200, &ConnectionList { connections })
 }
 

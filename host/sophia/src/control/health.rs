@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::{extract::State, response::Response};
 use serde::Serialize;
-use sophia_domain::{Problem, Step};
+use sophia_domain::{Environment, Problem, Step};
 
 use super::{Refusal, extract::answer};
-use crate::{config::Environment, node::Node};
+use crate::node::Node;
 
 #[derive(Serialize)]
 struct Status {

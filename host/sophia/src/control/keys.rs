@@ -7,22 +7,23 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sophia_domain::{Problem, ProblemDocument, Span, Step};
-use sophia_identity::{KeyEntry, KeyError, Permission, Permissions, Rights, Role};
+use sophia_identity::{Grant, KeyEntry, KeyError, Kind, Permission, Permissions, Resource, Rights, Role};
 
 use super::{
     Refusal,
     access::{ROUTES, Row},
     extract::{Json, Named, OptionalJson, Permitted, answer},
 };
-use crate::node::Node;
+use crate::{node::Node, unauthorised::forbidden};
 
-/// `{name, role}` or `{name, permissions}`, and until when.
+/// `{name, role}`, `{name, permissions}` or `{name, grants}`, and until when.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateRequest {
     name: String,
     role: Option<Role>,
     permissions: Option<Permissions>,
+    grants: Option<Vec<Grant>>,
     expires_at: Option<Timestamp>,
 }
 
@@ -71,17 +72,20 @@ const MAX_OVERLAP: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub(super) async fn create(
     Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
-    Json(request): Json<CreateRequest>,
+    Json(mut request): Json<CreateRequest>,
 ) -> Result<Response, Refusal> {
-    let rights = rights(&request)?;
+    caller.needs(Permission::UserInvite, of(&request.name)).map_err(|refused| forbidden(&refused))?;
+    let rights = rights(&mut request)?;
     let created = node.identity.create_key(&caller, &request.name, rights, request.expires_at).await;
     let (key, entry) = created.map_err(|error| problem(&error))?;
     answer(201, &Created { key: key.reveal().to_owned(), entry })
 }
 
-/// Names, rights and times.
+/// Names, rights and times of those that the caller may see.
 pub(super) async fn list(Permitted(caller): Permitted, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
-    answer(200, &KeyList { keys: node.identity.keys(&caller.tenant) })
+    let mut keys = node.identity.keys(&caller.tenant);
+    keys.retain(|entry| caller.has(Permission::UserInvite, of(&entry.name)));
+    answer(200, &KeyList { keys })
 }
 
 /// Gives a key another secret part.
@@ -112,12 +116,17 @@ pub(super) async fn permissions(Permitted(_): Permitted) -> Result<Response, Ref
     answer(200, &Table { permissions: Permission::ALL, roles, routes: ROUTES })
 }
 
-fn rights(request: &CreateRequest) -> Result<Rights, ProblemDocument> {
-    match (request.role, request.permissions) {
-        (Some(role), None) => Ok(Rights::Role(role)),
-        (None, Some(permissions)) => Ok(Rights::Permissions(permissions)),
+fn of(name: &str) -> Resource<'_> {
+    Resource::of(Kind::Key, name)
+}
+
+fn rights(request: &mut CreateRequest) -> Result<Rights, ProblemDocument> {
+    match (request.role, request.permissions, request.grants.take()) {
+        (Some(role), None, None) => Ok(Rights::Role(role)),
+        (None, Some(permissions), None) => Ok(Rights::Permissions(permissions)),
+        (None, None, Some(grants)) => Ok(Rights::Grants(grants)),
         _ => {
-            let detail = "say either `role` or `permissions`: GET /v1/permissions lists both";
+            let detail = "say one of `role`, `permissions` and `grants`: GET /v1/permissions lists what there is";
             Err(Problem::caller(422, "wrong-rights", "What the key may do is not said", detail).at(Step::Request))
         }
     }
@@ -134,6 +143,7 @@ fn overlap(asked: Option<Span>) -> Result<SignedDuration, ProblemDocument> {
 fn problem(error: &KeyError) -> ProblemDocument {
     let problem = match error {
         KeyError::Name => Problem::caller(422, "wrong-key-name", "The name cannot be a key's", error.to_string()),
+        KeyError::Grants(_) => Problem::caller(422, "too-many-grants", "The rights are too many", error.to_string()),
         KeyError::Past => Problem::caller(422, "key-expired-already", "The key's end is past", error.to_string()),
         KeyError::Taken(_) => Problem::caller(409, "key-exists", "The name is taken", error.to_string()),
         KeyError::Beyond(_) => {

@@ -9,7 +9,7 @@ use axum::{Extension, extract::State, response::Response};
 use http::{HeaderMap, HeaderValue, header};
 use ipnet::IpNet;
 use sophia_domain::{Problem, Step};
-use sophia_identity::Permission;
+use sophia_identity::{Kind, Permission, Resource};
 
 use super::{Asked, Refusal};
 use crate::{
@@ -30,7 +30,8 @@ pub(super) async fn metrics(
     if !is_open(&node.config.metrics_open_to, asked.peer, &headers) {
         let caller = node.identity.identify(headers.get(header::AUTHORIZATION));
         let caller = caller.map_err(|refused| unauthorised(&refused))?;
-        caller.needs(Permission::SophiaRead).map_err(|refused| forbidden(&refused))?;
+        let resource = Resource::of(Kind::Node, "metrics");
+        caller.needs(Permission::SophiaRead, resource).map_err(|refused| forbidden(&refused))?;
     }
     let live = node.registry.live();
     node.metrics.retain(|plugin| live.plugin(plugin.as_str()).is_some());

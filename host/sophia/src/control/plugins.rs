@@ -7,6 +7,7 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sophia_domain::{Chain, Digest, PluginName};
+use sophia_identity::{Permission, Resource};
 use sophia_registry::{Granting, PluginEntry, RegistryError, VersionEntry};
 
 use super::{
@@ -53,9 +54,10 @@ pub(super) struct LogParams {
     lines: Option<usize>,
 }
 
-/// All plugins.
+/// All plugins that the caller may see.
 pub(super) async fn list(Permitted(caller): Permitted, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
-    let plugins = node.registry.list(&caller.tenant).await?;
+    let mut plugins = node.registry.list(&caller.tenant).await?;
+    plugins.retain(|entry| caller.has(Permission::SophiaRead, Resource::plugin(entry.name.as_str())));
     answer(200, &PluginList { plugins })
 }
 

@@ -13,10 +13,12 @@ use axum::{
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use sophia_domain::{Chain, PluginName, Problem, ProblemDocument, RunId, Step};
+use sophia_identity::{Kind, Permission, Resource};
 use sophia_runs::{CancelError, RunFilter, RunRef, RunRow, RunStatus};
 
 use super::{
     Refusal,
+    access::Row,
     extract::{Named, Params, Permitted, answer},
 };
 use crate::node::Node;
@@ -25,7 +27,7 @@ use shown::{JournalRow, ShownEvent, ShownRun, Summary};
 pub(super) use start::start;
 pub(super) use stream::events;
 
-/// A run that is there, of the caller's tenant.
+/// A run that is there, of the caller's tenant, to which the caller may do what the route does.
 pub(super) struct Found(pub(super) RunRow);
 
 /// `?pattern=&status=&before=&limit=`
@@ -93,7 +95,7 @@ const DEFAULT_STEPS: u32 = 100;
 /// Longest id that is looked for.
 const MAX_ID: usize = 64;
 
-/// Runs, newest first.
+/// Runs that the caller may see, newest first.
 pub(super) async fn list(
     Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
@@ -104,7 +106,8 @@ pub(super) async fn list(
     let limit = params.limit.unwrap_or(DEFAULT_RUNS).clamp(1, 200);
     let rows = node.runs.list(&caller.tenant, &filter, params.before, limit).await.map_err(unreadable)?;
     let next = rows.last().map(|row| row.number).filter(|_| rows.len() as u64 >= u64::from(limit));
-    let runs = rows.into_iter().map(ShownRun::of).collect();
+    let seen = rows.into_iter().filter(|row| caller.has(Permission::SophiaRead, resource(row)));
+    let runs = seen.map(ShownRun::of).collect();
     answer(200, &RunList { runs, next })
 }
 
@@ -167,10 +170,17 @@ impl FromRequestParts<Arc<Node>> for Found {
         if id.len() > MAX_ID {
             return Err(unknown(&id).into());
         }
-        let run = RunRef { tenant: caller.tenant, id: RunId::from(id.as_str()) };
-        let row = node.runs.get(&run).await.map_err(unreadable)?;
-        row.map(Self).ok_or_else(|| unknown(&id).into())
+        let run = RunRef { tenant: caller.tenant.clone(), id: RunId::from(id.as_str()) };
+        let found = node.runs.get(&run).await.map_err(unreadable)?;
+        // One that the caller may not see is as one that is not there.
+        let needed = parts.extensions.get::<Row>().and_then(|row| row.needs);
+        let seen = found.filter(|row| needed.is_some_and(|needed| caller.has(needed, resource(row))));
+        seen.map(Self).ok_or_else(|| unknown(&id).into())
     }
+}
+
+fn resource(row: &RunRow) -> Resource<'static> {
+    Resource::of(Kind::Run, format!("{}/{}", row.new.pattern, row.new.run.id))
 }
 
 fn unknown(id: &str) -> ProblemDocument {

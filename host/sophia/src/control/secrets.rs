@@ -6,6 +6,7 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use sophia_domain::{Problem, ProblemDocument, Scope, SecretName, Step};
+use sophia_identity::{Kind, Permission, Resource};
 use sophia_vault::{SecretEntry, SecretValue, VaultError};
 
 use super::{
@@ -39,9 +40,11 @@ pub(super) async fn set(
     answer(200, &kept.map_err(|error| problem(&error))?)
 }
 
-/// Names and scopes.
+/// Names and scopes of those that the caller may see.
 pub(super) async fn list(Permitted(caller): Permitted, State(node): State<Arc<Node>>) -> Result<Response, Refusal> {
-    answer(200, &SecretList { secrets: node.vault.list(&caller.tenant) })
+    let mut secrets = node.vault.list(&caller.tenant);
+    secrets.retain(|entry| caller.has(Permission::SecretRead, Resource::of(Kind::Secret, entry.name.as_str())));
+    answer(200, &SecretList { secrets })
 }
 
 /// Forgets a secret.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use sophia_domain::{ConnectionName, Fault, Problem, ProblemDocument, Step, World};
-use sophia_identity::Permission;
+use sophia_identity::{Kind, Permission, Resource};
 use sophia_registry::{LiveConnection, LivePlugin};
 use sophia_sandbox::{Call, Done, Spent};
 use tracing::Span;
@@ -21,11 +21,24 @@ use crate::{
     unauthorised::{forbidden, unauthorised},
 };
 
-/// Refuses a caller without a key that may call, and notes whose it is.
-pub(super) fn authorise(exchange: &mut Exchange, headers: &HeaderMap) -> Result<(), ProblemDocument> {
+/// Refuses a caller without a key that may call this, and notes whose it is.
+pub(super) fn authorise(
+    exchange: &mut Exchange,
+    headers: &HeaderMap,
+    resource: Resource<'_>,
+) -> Result<(), ProblemDocument> {
     let identified = exchange.node.identity.identify(headers.get(header::AUTHORIZATION));
     let caller = identified.map_err(|refused| unauthorised(&refused))?;
-    caller.needs(Permission::AgentExecute).map_err(|refused| forbidden(&refused))?;
+    caller.needs(Permission::AgentExecute, resource).map_err(|refused| forbidden(&refused))?;
+    exchange.asked_by(caller);
+    Ok(())
+}
+
+/// The same, where only the request's body says for which model.
+pub(super) fn authorise_for_some_model(exchange: &mut Exchange, headers: &HeaderMap) -> Result<(), ProblemDocument> {
+    let identified = exchange.node.identity.identify(headers.get(header::AUTHORIZATION));
+    let caller = identified.map_err(|refused| unauthorised(&refused))?;
+    caller.needs_some(Permission::AgentExecute, Kind::Model).map_err(|refused| forbidden(&refused))?;
     exchange.asked_by(caller);
     Ok(())
 }
@@ -101,7 +114,7 @@ pub(super) fn prepare(
         rights: connection.rights.clone(),
         config: connection.config.clone(),
         secrets: connection.secrets.clone(),
-        classes: plugin.classes.clone(),
+        classes: plugin.classes_for(exchange.caller()),
         run: None,
     }
 }

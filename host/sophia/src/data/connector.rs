@@ -6,6 +6,7 @@ use http::{HeaderMap, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sophia_domain::{Fault, Problem, ProblemDocument, Step, World};
+use sophia_identity::Resource;
 use sophia_registry::{LiveConnection, LivePlugin};
 use sophia_sandbox::Page;
 use tracing::Instrument;
@@ -48,7 +49,7 @@ pub(super) async fn call(
     headers: &HeaderMap,
     mut body: CallerBody,
 ) -> Result<Response<Body>, ProblemDocument> {
-    call::authorise(exchange, headers)?;
+    call::authorise(exchange, headers, Resource::connection(connector, connection))?;
     let plugin = call::plugin(exchange, connector, World::Connector)?;
     let connection = self::connection(&plugin, connection)?;
     let _permit = call::admit(exchange, &plugin, Some(&connection.name))?;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, header, request::Parts};
 use http_body::Body as _;
 use sophia_domain::{Problem, ProblemDocument, Step, World, strip_hop_by_hop};
-use sophia_identity::{Permission, Unauthorised};
+use sophia_identity::{Permission, Resource, Unauthorised};
 use sophia_registry::{Access, LivePlugin};
 use sophia_sandbox::Spent;
 use tracing::Instrument;
@@ -38,7 +38,7 @@ pub(super) async fn call(
     // Whether an endpoint exists is told to those with a key only, unless it is public.
     if !plugin.as_ref().is_ok_and(|plugin| plugin.access == Access::Public) {
         let caller = is_ours.as_ref().map_err(unauthorised)?;
-        caller.needs(Permission::AgentExecute).map_err(|refused| forbidden(&refused))?;
+        caller.needs(Permission::AgentExecute, Resource::plugin(name)).map_err(|refused| forbidden(&refused))?;
     }
     let plugin = plugin?;
     // Also one that has expired: it was a key of ours, and a rotated one's holder may still send it.

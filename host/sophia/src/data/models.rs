@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::{HeaderValue, Method, Response, header, request::Parts};
 use serde::Serialize;
 use sophia_domain::{ByteSize, Problem, ProblemDocument, Step, TenantId};
+use sophia_identity::{Permission, Resource, Unauthorised};
 use sophia_models::{
     Asker, ChatRequest, ChatStream, EmbedRequest, Embeddings, Encoding, ModelEntry, ModelError, OpenAiError, Receipt,
     Unanswered,
@@ -18,6 +19,7 @@ use crate::{
     http::{body::Body, caller_body::CallerBody, exchange::Exchange, model_stream::ModelStream, openai, problem},
     json,
     metrics::Route,
+    unauthorised::{forbidden, unauthorised},
 };
 
 /// What a path below `/v1/` means.
@@ -111,7 +113,7 @@ pub(super) async fn answer(
     if head.method != target.method() {
         return wrong_method(exchange, &target.method());
     }
-    let answered = match call::authorise(exchange, &head.headers) {
+    let answered = match call::authorise_for_some_model(exchange, &head.headers) {
         Ok(()) => serve(exchange, target, body).await,
         Err(refused) => Err(refused.into()),
     };
@@ -129,14 +131,27 @@ async fn serve(
         ModelTarget::Chat => {
             let permit = admit(exchange)?;
             let request = read(exchange, &mut body, ChatRequest::parse).await?;
+            may_ask(exchange, request.target())?;
             chat(exchange, &request, permit).await
         }
         ModelTarget::Embed => {
             let _permit = admit(exchange)?;
             let request = read(exchange, &mut body, EmbedRequest::parse).await?;
+            may_ask(exchange, request.target())?;
             embed(exchange, &request).await
         }
     }
+}
+
+/// Refuses a caller that may ask models, and not this one.
+fn may_ask(exchange: &Exchange, model: &str) -> Result<(), ProblemDocument> {
+    let caller = exchange.caller().ok_or_else(|| unauthorised(&Unauthorised::Missing))?;
+    caller.needs(Permission::AgentExecute, Resource::model(model)).map_err(|refused| forbidden(&refused))
+}
+
+/// Whether the caller may ask this model: what the list shows.
+fn is_shown(exchange: &Exchange, model: &str) -> bool {
+    exchange.caller().is_some_and(|caller| caller.has(Permission::AgentExecute, Resource::model(model)))
 }
 
 /// Takes a place among the requests under way.
@@ -214,13 +229,14 @@ async fn written(embeddings: Embeddings, encoding: Encoding) -> Result<String, R
 
 fn list(exchange: &Exchange) -> Result<Response<Body>, Refusal> {
     let created = created(exchange);
-    let data = exchange.node.models.list().into_iter().map(|entry| ListedModel::of(entry, created)).collect();
+    let shown = exchange.node.models.list().into_iter().filter(|entry| is_shown(exchange, &entry.id));
+    let data = shown.map(|entry| ListedModel::of(entry, created)).collect();
     Ok(json::written(&Listed { object: "list", data })?)
 }
 
 fn one(exchange: &Exchange, id: &str) -> Result<Response<Body>, Refusal> {
     let id = percent_encoding::percent_decode_str(id).decode_utf8_lossy();
-    let found = exchange.node.models.list().into_iter().find(|entry| entry.id == id);
+    let found = exchange.node.models.list().into_iter().find(|entry| entry.id == id && is_shown(exchange, &id));
     let entry = found.ok_or_else(|| ModelError::Unknown { name: call::shown(&id) })?;
     Ok(json::written(&ListedModel::of(entry, created(exchange)))?)
 }

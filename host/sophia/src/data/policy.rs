@@ -3,6 +3,7 @@
 use http::{HeaderMap, Response};
 use serde::{Deserialize, Serialize};
 use sophia_domain::{Problem, ProblemDocument, Step, World};
+use sophia_identity::Resource;
 use sophia_sandbox::{Candidate, Decision, Hook, RoutingRequest};
 use tracing::Instrument;
 
@@ -33,7 +34,7 @@ pub(super) async fn ask(
     headers: &HeaderMap,
     mut body: CallerBody,
 ) -> Result<Response<Body>, ProblemDocument> {
-    call::authorise(exchange, headers)?;
+    call::authorise(exchange, headers, Resource::plugin(policy))?;
     let plugin = call::plugin(exchange, policy, World::Policy)?;
     if !plugin.surface.hooks.contains(&Hook::Routing) {
         let detail = format!("`{}` does not export `routing`, so there is nothing to ask it", plugin.name);

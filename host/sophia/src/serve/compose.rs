@@ -39,7 +39,7 @@ pub(super) async fn node(
     let began = Instant::now();
     let store =
         Store::open(data).await.with_context(|| format!("cannot open the data directory {}", data.display()))?;
-    let (identity, new_key) = Identity::open(store.clone(), given.operator).await?;
+    let (identity, new_key) = Identity::open(store.clone(), given.operator, config.environment).await?;
     let master = MasterKey::load_or_create(data, given.master.as_deref())?;
     let vault = Vault::open(store.clone(), config.environment.as_str(), master).await?;
     let egress = Egress::new(config.egress.clone())?;

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sophia_domain::{Digest, Problem, ProblemDocument, Step, Usd, World};
+use sophia_identity::Caller;
 use sophia_registry::LivePlugin;
 use sophia_runs::{Order, StartError, Started, Work};
 use sophia_sandbox::Call;
@@ -79,13 +80,14 @@ pub(in crate::control) async fn start(
         traceparent: asked.traceparent.clone(),
         place: Box::new(place),
     };
-    let work = work(plugin, meter, caller.key, asked);
+    let work = work(plugin, meter, &caller, asked);
     let started = node.runs.start(order, work).await.map_err(refused)?;
     accepted(started)
 }
 
 /// The call of the pattern, which is made in the run's task.
-fn work(plugin: Arc<LivePlugin>, meter: Arc<PluginMeter>, key: sophia_domain::KeyId, asked: Asked) -> Work {
+fn work(plugin: Arc<LivePlugin>, meter: Arc<PluginMeter>, caller: &Caller, asked: Asked) -> Work {
+    let (key, classes) = (caller.key.clone(), plugin.classes_for(Some(caller)));
     Box::new(move |run, task| {
         let connection = plugin.default_connection().clone();
         let call = Call {
@@ -99,7 +101,7 @@ fn work(plugin: Arc<LivePlugin>, meter: Arc<PluginMeter>, key: sophia_domain::Ke
             rights: connection.rights.clone(),
             config: connection.config.clone(),
             secrets: connection.secrets.clone(),
-            classes: plugin.classes.clone(),
+            classes,
             run: Some(run),
         };
         async move {
