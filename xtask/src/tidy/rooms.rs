@@ -77,9 +77,13 @@ pub(super) fn check_guests(packages: &[Package]) -> Vec<Complaint> {
     packages.iter().filter_map(names).collect()
 }
 
-/// What the graph cannot show: only the vault seals and opens.
+/// Who seals and opens: the vault, and below it the audit chain, whose old entries are no secrets.
+const SEALERS: [&str; 2] = ["host/vault/", "host/identity/src/audit/keys.rs"];
+
+/// What the graph cannot show: only the vault seals and opens what is secret.
 pub(super) fn check_source(file: &File) -> Vec<Complaint> {
-    if !file.path.starts_with("host/") || file.path.starts_with("host/vault/") || !file.path.ends_with(".rs") {
+    let is_sealer = SEALERS.iter().any(|place| file.path.starts_with(place));
+    if !file.path.starts_with("host/") || is_sealer || !file.path.ends_with(".rs") {
         return Vec::new();
     }
     let code = |line: &str| line.split("//").next().unwrap_or_default().contains("aead");
@@ -192,6 +196,8 @@ mod tests {
         let line = "use ring::{aead, hmac};\n";
         assert!(check_source(&File::new("host/vault/src/seal.rs", line)).is_empty());
         assert!(check_source(&File::new("host/store/src/a.rs", "// aead is the vault's\n")).is_empty());
+        assert!(check_source(&File::new("host/identity/src/audit/keys.rs", line)).is_empty());
         assert_eq!(check_source(&File::new("host/store/src/a.rs", line)).len(), 1);
+        assert_eq!(check_source(&File::new("host/identity/src/key.rs", line)).len(), 1);
     }
 }

@@ -1,3 +1,5 @@
+//! The chains on a real store: what is written, what fails, what a restart finds.
+
 use std::path::PathBuf;
 
 use jiff::Timestamp;
