@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Blame, RequestId, Step};
+use crate::{Blame, QuotaReached, RequestId, Step};
 
 /// What was wrong, and what to do. Becomes a [`ProblemDocument`] where its step is known, and
 /// cannot be sent before.
@@ -28,6 +28,9 @@ pub struct Problem {
     /// Seconds to wait before trying again; also sent as `Retry-After`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// The limit that was reached, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Box<QuotaReached>>,
 }
 
 /// A problem document (RFC 9457): what every error of the API looks like.
@@ -81,6 +84,12 @@ impl Problem {
         self
     }
 
+    /// A limit of the tenant or the key that was reached.
+    pub fn quota(reached: QuotaReached) -> Self {
+        let problem = Self::caller(429, "limit-reached", "A limit is reached", reached.to_string());
+        Self { retry_after: reached.retry_after, limit: Some(Box::new(reached)), ..problem }
+    }
+
     fn new(status: u16, kind: &str, title: &str, detail: String, blame: Blame) -> Self {
         Self {
             kind: format!("/problems/{kind}"),
@@ -90,6 +99,7 @@ impl Problem {
             fault: None,
             blame,
             retry_after: None,
+            limit: None,
         }
     }
 }

@@ -44,7 +44,7 @@ kinds! {
     Invitation = "invitation"
     /// `key:NAME`.
     Key = "key"
-    /// What may be asked for how often: `limit:…`.
+    /// What may be used in a time: `limit:tenant`, `limit:keys/KEY`.
     Limit = "limit"
     /// `model:NAME`, where the name is the class or the model that a request asks for.
     Model = "model"

@@ -111,5 +111,6 @@ fn draft() -> Draft {
         model: "small".into(),
         class: "fast".into(),
         kind: ChargeKind::Completion,
+        most_tokens: 990,
     }
 }

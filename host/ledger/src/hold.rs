@@ -8,7 +8,7 @@ use sophia_store::{
 };
 
 use crate::{
-    Bill, Used,
+    Bill, Pass, Refused, Used,
     account::Payers,
     bill::{End, bill},
     ledger::Shared,
@@ -32,6 +32,8 @@ pub struct Draft {
     pub class: String,
     /// The kind of call.
     pub kind: ChargeKind,
+    /// The most tokens that it may take, of prompt and answer together.
+    pub most_tokens: u64,
 }
 
 /// Money held for one model call, until the call ends.
@@ -49,6 +51,8 @@ struct Open {
     draft: Draft,
     upper: Usd,
     payers: Payers,
+    /// What it holds of quotas, where some count it.
+    pass: Option<Pass>,
     at_least: Option<Used>,
 }
 
@@ -65,6 +69,9 @@ pub enum HoldError {
         /// What the call may cost.
         upper: Usd,
     },
+    /// A quota has no room for it.
+    #[error("{0}")]
+    Refused(Refused),
     /// The bound is above what any call may cost.
     #[error("a call may cost at most {}", MAX_HOLD)]
     TooLarge,
@@ -84,8 +91,8 @@ pub enum HoldError {
 pub const MAX_HOLD: Usd = Usd::dollars(9_000);
 
 impl Hold {
-    pub(crate) fn new(shared: Arc<Shared>, draft: Draft, upper: Usd, payers: Payers) -> Self {
-        Self(Some(Open { shared, draft, upper, payers, at_least: None }))
+    pub(crate) fn new(shared: Arc<Shared>, (draft, upper): (Draft, Usd), payers: Payers, pass: Option<Pass>) -> Self {
+        Self(Some(Open { shared, draft, upper, payers, pass, at_least: None }))
     }
 
     /// What is held.
@@ -122,7 +129,7 @@ impl Drop for Hold {
 
 impl Open {
     fn end(self, bill: Bill) {
-        let Self { shared, draft, upper, payers, .. } = self;
+        let Self { shared, draft, upper, payers, pass, .. } = self;
         if bill.outcome == Outcome::OverHold {
             let claimed = bill.claimed.unwrap_or(bill.cost);
             tracing::warn!(tenant = %draft.tenant, model = draft.model, held = %upper, %claimed,
@@ -130,6 +137,9 @@ impl Open {
         }
         // Before the writer learns of it: it moves what is spent to what is written.
         payers.settle(upper, bill.cost);
+        if let Some(pass) = pass {
+            pass.settle(bill.tokens, bill.cost);
+        }
         shared.tally.end();
         let charge = Box::new(charge(draft, upper, bill));
         if let Err(lost) = shared.queue.send(Message::Ended(Ended { charge, payers })) {

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use crate::{
-    Draft, Hold, HoldError, MAX_HOLD,
+    Draft, Hold, HoldError, MAX_HOLD, QuotaDefaults, Quotas,
     account::{Account, Accounts, Payers, Taken},
     tally::Tally,
     writer::{Extension, Message, Reply, Writer},
@@ -33,6 +33,7 @@ pub struct Ledger(Arc<Shared>);
 /// What ledgers and holds share.
 pub(crate) struct Shared {
     store: Store,
+    quotas: Quotas,
     accounts: Arc<Accounts>,
     pub(crate) tally: Arc<Tally>,
     pub(crate) queue: UnboundedSender<Message>,
@@ -86,9 +87,15 @@ pub enum LedgerError {
 const GIVE_BACK_TIME: Duration = Duration::from_secs(1);
 
 impl Ledger {
+    /// Opens the ledger, with the quotas that are set and none by default.
+    pub async fn open(store: Store) -> Result<Self, LedgerError> {
+        let quotas = Quotas::open(store.clone(), QuotaDefaults::default()).await.map_err(failed)?;
+        Self::open_with(store, quotas).await
+    }
+
     /// Opens the ledger and begins to write. What an earlier process had leased and not given
     /// back becomes unreconciled: its charges that were written count exactly, the rest as spent.
-    pub async fn open(store: Store) -> Result<Self, LedgerError> {
+    pub async fn open_with(store: Store, quotas: Quotas) -> Result<Self, LedgerError> {
         let rows = store.reconcile_budgets().await.map_err(failed)?;
         for row in rows.iter().filter(|row| row.unreconciled > Usd::ZERO) {
             tracing::warn!(budget = %row.scope, unreconciled = %row.unreconciled, "a budget holds money that a node may have spent when it died");
@@ -105,10 +112,16 @@ impl Ledger {
             next_id,
         };
         let writer = Mutex::new(Some(tokio::spawn(writer.run())));
-        Ok(Self(Arc::new(Shared { store, accounts, tally, queue, hurry, writer })))
+        Ok(Self(Arc::new(Shared { store, quotas, accounts, tally, queue, hurry, writer })))
     }
 
-    /// Holds what a call may cost in every budget that it belongs to, or in none.
+    /// What tenants and keys may use in a time.
+    pub fn quotas(&self) -> &Quotas {
+        &self.0.quotas
+    }
+
+    /// Holds what a call may cost and take in every budget and every quota that it belongs to, or
+    /// in none.
     ///
     /// Waits for no disk while the leases suffice. Otherwise for one transaction, which all that
     /// wait share; and where the disk is 65,536 charges behind, until it caught up or 5 s are over.
@@ -118,6 +131,8 @@ impl Ledger {
             return Err(HoldError::TooLarge);
         }
         let place = self.0.tally.begin().await?;
+        let (tokens, quotas) = (draft.most_tokens, &self.0.quotas);
+        let pass = quotas.hold(&draft.tenant, &draft.key, tokens, upper).await.map_err(HoldError::Refused)?;
         loop {
             let payers = self.0.accounts.payers(&draft.tenant, &draft.key, draft.run.as_ref());
             match payers.hold(upper) {
@@ -126,7 +141,7 @@ impl Ledger {
                     if is_low && payers.begin_extension() {
                         self.extend_ahead(payers.clone());
                     }
-                    return Ok(Hold::new(Arc::clone(&self.0), draft, upper, payers));
+                    return Ok(Hold::new(Arc::clone(&self.0), (draft, upper), payers, pass));
                 }
                 Taken::Exceeded { scope, left } => return Err(HoldError::Exceeded { scope, left, upper }),
                 Taken::Unleased => self.extend(payers, upper).await?,

@@ -11,12 +11,16 @@
 //! **Rates.** [`RateWindows`] hands out one [`RateWindow`] for each credential of a connection;
 //! egress takes a place in it before each request. The windows live in this process: a restart
 //! forgets them. They neither wait nor open a connection; whoever takes a place waits for its time.
+//!
+//! **Quotas.** [`Quotas`] say what a tenant and a key may use in a time: requests, calls at once,
+//! tokens, money. A call takes from all that count it or from none.
 
 mod account;
 mod bill;
 mod book;
 mod hold;
 mod ledger;
+mod quotas;
 mod tally;
 mod window;
 mod windows;
@@ -25,6 +29,10 @@ mod writer;
 pub use bill::{Bill, Used};
 pub use hold::{Draft, Hold, HoldError, MAX_HOLD};
 pub use ledger::{Budget, Ledger, LedgerError};
+pub use quotas::{
+    InProcess, Leased, Pass, QuotaDefaults, QuotaTotals, QuotaUse, Quotas, Refused, ScopeQuotas, SetQuotasError,
+    SharedLost, SharedWindows, SliceAsk, Slices, Standing, TERM,
+};
 pub use sophia_store::ledger::{
     BudgetScope, ChargeFilter, ChargeKind, ChargeRow, Dimension, NewCharge, Outcome, Total,
 };

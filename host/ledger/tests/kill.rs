@@ -118,5 +118,6 @@ fn draft() -> Draft {
         model: "small".into(),
         class: "fast".into(),
         kind: ChargeKind::Completion,
+        most_tokens: 990,
     }
 }

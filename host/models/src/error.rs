@@ -1,8 +1,8 @@
 use std::{borrow::Cow, time::Duration};
 
 use serde::Serialize;
-use sophia_domain::{Blame, Usd};
-use sophia_ledger::{BudgetScope, HoldError};
+use sophia_domain::{Blame, QuotaKind, QuotaReached, Usd};
+use sophia_ledger::{BudgetScope, HoldError, Refused};
 
 use crate::UpstreamError;
 
@@ -59,6 +59,9 @@ pub enum ModelError {
         /// What it may come to.
         upper: Usd,
     },
+    /// A limit of the tenant or the key has no room for it.
+    #[error("{0}")]
+    LimitReached(Box<QuotaReached>),
     /// The money cannot be counted now.
     #[error("the ledger does not answer, and nothing is spent uncounted")]
     LedgerUnavailable,
@@ -141,6 +144,7 @@ impl ModelError {
             | Self::ContextLength { .. }
             | Self::Refused { .. }
             | Self::Exhausted { .. }
+            | Self::LimitReached(_)
             | Self::Capped { .. } => Blame::Caller,
             Self::PolicyFailed => Blame::Plugin,
             Self::LedgerUnavailable | Self::Misconfigured { .. } => Blame::Host,
@@ -170,6 +174,7 @@ impl ModelError {
     fn kind(&self) -> (u16, &'static str, &'static str) {
         const INVALID: &str = "invalid_request_error";
         const SERVER: &str = "server_error";
+        const RATE: &str = "rate_limit_exceeded";
         match self {
             Self::Invalid { .. } => (400, INVALID, "invalid_request"),
             Self::Unknown { .. } => (404, INVALID, "model_not_found"),
@@ -177,9 +182,11 @@ impl ModelError {
             Self::Refused { .. } => (403, INVALID, "refused_by_policy"),
             Self::PolicyFailed => (503, SERVER, "policy_failed"),
             Self::Exhausted { .. } | Self::Capped { .. } => (429, "insufficient_quota", "insufficient_quota"),
+            Self::LimitReached(reached) if reached.limit.kind == QuotaKind::Tokens => (429, "tokens", RATE),
+            Self::LimitReached(_) => (429, "requests", RATE),
             Self::LedgerUnavailable => (503, SERVER, "ledger_unavailable"),
             Self::Down => (503, SERVER, "upstream_down"),
-            Self::Limited { .. } => (429, "requests", "rate_limit_exceeded"),
+            Self::Limited { .. } => (429, "requests", RATE),
             Self::TimedOut { .. } => (504, SERVER, "upstream_timed_out"),
             Self::Failed { .. } => (502, SERVER, "upstream_failed"),
             Self::Misconfigured { .. } => (503, SERVER, "upstream_misconfigured"),
@@ -198,6 +205,7 @@ impl ModelError {
     fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Limited { retry_after } => Some(retry_after.as_secs().max(1)),
+            Self::LimitReached(reached) => reached.retry_after,
             // A worker that starts again is up in seconds, and is probed as often.
             Self::Down => Some(5),
             _ => None,
@@ -222,7 +230,10 @@ impl From<HoldError> for ModelError {
         match error {
             HoldError::Exceeded { scope, left, upper } => Self::Exhausted { scope, left, upper },
             HoldError::TooLarge => Self::too_dear(),
-            HoldError::Behind | HoldError::Lease(_) | HoldError::Closed => Self::LedgerUnavailable,
+            HoldError::Refused(Refused::Reached(reached)) => Self::LimitReached(reached),
+            HoldError::Refused(_) | HoldError::Behind | HoldError::Lease(_) | HoldError::Closed => {
+                Self::LedgerUnavailable
+            }
         }
     }
 }
@@ -279,5 +290,19 @@ mod tests {
         );
         let limited = ModelError::Limited { retry_after: Duration::from_millis(20) }.to_openai();
         assert_eq!((limited.status, limited.retry_after), (429, Some(1)));
+        let reached = QuotaReached {
+            scope: "key".to_owned(),
+            name: "ci".to_owned(),
+            limit: "tokens=100k/h".parse().unwrap(),
+            left: 11,
+            asked: 4_000,
+            retry_after: Some(70),
+        };
+        let reached = ModelError::LimitReached(Box::new(reached)).to_openai();
+        assert_eq!((reached.status, reached.retry_after), (429, Some(70)));
+        assert_eq!(
+            reached.to_json(),
+            r#"{"error":{"message":"the key `ci` is limited to tokens=100000/1h: 11 tokens are left, and the call may take 4000; try again in 70 s","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#
+        );
     }
 }

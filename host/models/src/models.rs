@@ -195,6 +195,7 @@ impl Inner {
                 ModelKind::Chat => ChargeKind::Completion,
                 ModelKind::Embedding => ChargeKind::Embedding,
             },
+            most_tokens: bounds.input.saturating_add(bounds.output),
         };
         Tab::open(&self.ledger, draft, served.model.prices, bounds).await.map_err(Failure::Final)
     }

@@ -256,6 +256,10 @@ impl From<ModelError> for PluginError {
             ModelError::Limited { retry_after } => {
                 Self::Limited(Some(u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX)))
             }
+            ModelError::LimitReached(reached) => match reached.retry_after {
+                Some(seconds) => Self::Limited(Some(seconds.saturating_mul(1_000))),
+                None => Self::Exhausted(reached.scope),
+            },
             ModelError::TimedOut { .. } => Self::TimedOut,
             ModelError::Down | ModelError::Failed { .. } => Self::Upstream { status: None, message: text },
             ModelError::PolicyFailed | ModelError::LedgerUnavailable | ModelError::Misconfigured { .. } => {

@@ -16,6 +16,7 @@ pub mod generations;
 mod grants;
 pub mod keys;
 pub mod ledger;
+pub mod limits;
 pub mod nodes;
 mod plugins;
 pub mod runs;

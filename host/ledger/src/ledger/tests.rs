@@ -113,6 +113,7 @@ fn draft(key: &str, run: Option<&str>) -> Draft {
         model: "small".into(),
         class: "fast".into(),
         kind: ChargeKind::Completion,
+        most_tokens: 990,
     }
 }
 

@@ -51,7 +51,7 @@ impl BudgetScope {
         }
     }
 
-    fn columns(&self) -> (&str, &'static str, &str) {
+    pub(crate) fn columns(&self) -> (&str, &'static str, &str) {
         match self {
             Self::Tenant(tenant) => (tenant.as_str(), "tenant", ""),
             Self::Key(tenant, key) => (tenant.as_str(), "key", key.as_str()),
