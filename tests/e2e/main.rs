@@ -31,6 +31,7 @@ mod models;
 mod openai;
 mod ordinary_crates;
 mod policy;
+mod rates;
 mod refusals;
 mod run_cli;
 mod run_ends;

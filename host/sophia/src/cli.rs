@@ -13,6 +13,7 @@ mod events;
 mod failure;
 mod input;
 mod key;
+mod limit;
 mod models;
 mod plugin;
 mod policy;
@@ -109,6 +110,9 @@ enum Command {
     /// Limit what may be spent
     #[command(subcommand)]
     Budget(budget::BudgetCommand),
+    /// Limit what the tenant and its keys may use in a time
+    #[command(subcommand)]
+    Limit(limit::LimitCommand),
     /// Print completions for a shell
     Completions {
         /// Which
@@ -152,6 +156,7 @@ fn run(node: NodeArgs, command: Command) -> Result<(), Failure> {
             Command::Debug(command) => debug::run(command, &client, show).await,
             Command::Cost(command) => cost::run(command, &client, show).await,
             Command::Budget(command) => budget::run(command, &client, show).await,
+            Command::Limit(command) => limit::run(command, &client, show).await,
             Command::Serve(_) | Command::Completions { .. } => Ok(()),
         }
     })
@@ -195,6 +200,7 @@ mod tests {
                   debug        See what happened in a run
                   cost         Say what model calls cost
                   budget       Limit what may be spent
+                  limit        Limit what the tenant and its keys may use in a time
                   completions  Print completions for a shell
                   help         Print this message or the help of the given subcommand(s)
 

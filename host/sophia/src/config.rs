@@ -6,6 +6,7 @@
 mod check;
 mod checked;
 mod models;
+mod quotas;
 mod raw;
 mod runs;
 

@@ -9,6 +9,7 @@
 //! GET /v1/permissions
 //! PUT|GET|DELETE /v1/budgets/tenant|keys/{key}|runs/{run}     GET  /v1/budgets
 //! POST /v1/budgets/…/release                                  GET  /v1/costs
+//! PUT|GET|DELETE /v1/limits/tenant|keys/{key}                 GET  /v1/limits
 //! POST /v1/swarms/{pattern}/runs         GET /v1/runs         GET  /v1/runs/{id}
 //! GET /v1/runs/{id}/timeline|events|journal                   POST /v1/runs/{id}/cancel
 //! GET /live /ready /health /config /metrics
@@ -26,6 +27,7 @@ mod costs;
 mod extract;
 mod health;
 mod keys;
+mod limits;
 mod metrics;
 mod plugins;
 mod refusal;
@@ -43,6 +45,7 @@ use axum::{
 };
 use http::{HeaderValue, Request, Response, header, request::Parts};
 use sophia_domain::{ProblemDocument, RequestId};
+use sophia_ledger::Pass;
 use tower::ServiceExt;
 
 use crate::{
@@ -90,6 +93,8 @@ impl Control {
             .route("/v1/costs", get(costs::costs))
             .route("/v1/budgets", get(budgets::list))
             .merge(budget_routes())
+            .route("/v1/limits", get(limits::list))
+            .merge(limit_routes())
             .route("/v1/swarms/{pattern}/runs", post(runs::start))
             .route("/v1/runs", get(runs::list))
             .route("/v1/runs/{id}", get(runs::get))
@@ -102,6 +107,8 @@ impl Control {
             .route("/health", get(health::health))
             .route("/config", get(config::config))
             .route("/metrics", get(metrics::metrics))
+            // Runs behind the check of who asks, which stands around it.
+            .route_layer(middleware::from_fn_with_state(node.clone(), limits::count))
             .route_layer(middleware::from_fn_with_state(node.clone(), access::check))
             .fallback(refusal::no_route)
             .method_not_allowed_fallback(refusal::no_method)
@@ -123,6 +130,10 @@ impl Control {
             traceparent: exchange.trace.outward(&exchange.span),
         });
         let Ok(mut response) = self.0.clone().oneshot(request).await;
+        let pass = response.extensions_mut().remove::<Arc<Pass>>();
+        if let Some(pass) = &pass {
+            exchange.entered(pass.clone());
+        }
         match response.extensions_mut().remove::<Refusal>() {
             Some(refusal) => {
                 if let Some(methods) = response.headers_mut().remove(header::ALLOW) {
@@ -130,9 +141,16 @@ impl Control {
                 }
                 Err(refusal.document())
             }
-            None => Ok(response.map(Body::Control)),
+            None => Ok(response.map(|body| Body::Control { body, _pass: pass })),
         }
     }
+}
+
+/// The tenant's limits, and those of keys.
+fn limit_routes() -> Router<Arc<Node>> {
+    ["/v1/limits/tenant", "/v1/limits/keys/{key}"]
+        .into_iter()
+        .fold(Router::new(), |router, path| router.route(path, put(limits::set).get(limits::get).delete(limits::clear)))
 }
 
 /// The tenant's budget, and those of keys and runs.

@@ -13,6 +13,7 @@ mod data;
 mod drain;
 mod http;
 mod json;
+mod limited;
 mod lines;
 mod logs;
 mod machine;

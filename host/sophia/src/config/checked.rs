@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 use sophia_domain::{ByteSize, Environment, Limits, PluginName};
 use sophia_egress::EgressConfig;
+use sophia_ledger::QuotaDefaults;
 use sophia_models::WorkerUrl;
 use sophia_runs::RunsConfig;
 use tracing_subscriber::filter::Targets;
@@ -30,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) caps: Limits,
     /// How many calls run at once.
     pub(crate) calls: Calls,
+    /// What every tenant and every key may use, until something else is set.
+    pub(crate) quotas: QuotaDefaults,
     /// Who serves models.
     pub(crate) models: ModelRoutes,
     /// Runs of patterns.
@@ -118,6 +121,7 @@ impl Config {
             egress: check.egress(raw.egress),
             caps: check.limits(raw.limits),
             calls: check.calls(raw.calls),
+            quotas: check.quotas(&raw.quotas),
             models: check.models(raw.models, environment),
             runs: check.runs(raw.runs),
             uploads: check.uploads(raw.uploads),

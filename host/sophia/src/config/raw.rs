@@ -24,6 +24,8 @@ pub(crate) struct RawConfig {
     pub(crate) limits: RawLimits,
     /// How many calls run at once.
     pub(crate) calls: RawCalls,
+    /// What every tenant and every key may use.
+    pub(crate) quotas: RawQuotas,
     /// Who serves models.
     pub(crate) models: RawModels,
     /// Runs of patterns.
@@ -88,6 +90,16 @@ pub(crate) struct RawCalls {
     pub(crate) max_concurrent: Option<u32>,
     /// Calls of one plugin.
     pub(crate) max_concurrent_per_plugin: Option<u32>,
+}
+
+/// `[quotas]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RawQuotas {
+    /// Of each tenant, such as `requests=6000/min`.
+    pub(crate) tenant: Vec<String>,
+    /// Of each key.
+    pub(crate) key: Vec<String>,
 }
 
 /// `[uploads]`

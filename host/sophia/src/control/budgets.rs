@@ -20,7 +20,7 @@ use super::{
 use crate::node::Node;
 
 /// The budget that a path is about: the tenant's, `keys/{key}` or `runs/{run}`.
-pub(super) struct Scoped(BudgetScope);
+pub(super) struct Scoped(pub(super) BudgetScope);
 
 /// `{limit}`, such as `{"limit": "$5"}`.
 #[derive(Deserialize)]

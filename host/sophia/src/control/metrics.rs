@@ -41,6 +41,8 @@ pub(super) async fn metrics(
         model_requests: node.admission.n_model_requests(),
         runs: node.runs.n_running(),
         plugins: live.plugins().len(),
+        limits: node.ledger.quotas().totals().to_vec(),
+        limits_lost: node.ledger.quotas().n_lost(),
         lines_dropped: node.lines.n_dropped(),
         is_draining: node.drain.has_begun(),
     };

@@ -17,6 +17,7 @@ use crate::{
         exchange::Exchange,
         problem::{self, Failure},
     },
+    limited,
     node::Node,
     unauthorised::{forbidden, unauthorised},
 };
@@ -82,15 +83,18 @@ fn not_live(name: &str, world: World, failure: Option<&str>) -> ProblemDocument 
     Problem::caller(404, "unknown-plugin", "There is no such plugin", detail).at(Step::Lookup)
 }
 
-/// Takes a place among the running calls, and notes who is called.
-pub(super) fn admit(
+/// Counts the call against the limits of whoever calls, takes a place among the running calls, and
+/// notes who is called.
+pub(super) async fn admit(
     exchange: &mut Exchange,
     plugin: &Arc<LivePlugin>,
     connection: Option<&ConnectionName>,
 ) -> Result<Permit, ProblemDocument> {
     let meter = exchange.node.metrics.plugin(&plugin.name);
     exchange.calls(meter.clone(), connection.cloned());
+    exchange.enter(&plugin.tenant, limited::class(plugin.world)).await?;
     exchange.node.admission.admit(&meter, plugin.enter()).map_err(|full| {
+        exchange.take_back();
         exchange.node.metrics.refused.inc();
         problem::busy(&format!("{full}; try again in a moment")).at(Step::Admission)
     })

@@ -52,7 +52,7 @@ pub(super) async fn call(
     call::authorise(exchange, headers, Resource::connection(connector, connection))?;
     let plugin = call::plugin(exchange, connector, World::Connector)?;
     let connection = self::connection(&plugin, connection)?;
-    let _permit = call::admit(exchange, &plugin, Some(&connection.name))?;
+    let _permit = call::admit(exchange, &plugin, Some(&connection.name)).await?;
     match operation {
         Operation::Act(action) => act(exchange, &plugin, &connection, action, &mut body).await,
         Operation::Read => read(exchange, &plugin, &connection, &mut body).await,

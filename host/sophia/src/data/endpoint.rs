@@ -40,6 +40,9 @@ pub(super) async fn call(
         let caller = is_ours.as_ref().map_err(unauthorised)?;
         caller.needs(Permission::AgentExecute, Resource::plugin(name)).map_err(|refused| forbidden(&refused))?;
     }
+    if let Ok(caller) = &is_ours {
+        exchange.asked_by(caller.clone());
+    }
     let plugin = plugin?;
     // Also one that has expired: it was a key of ours, and a rotated one's holder may still send it.
     if matches!(is_ours, Ok(_) | Err(Unauthorised::Expired)) {
@@ -50,7 +53,7 @@ pub(super) async fn call(
     }
     let request = request(&plugin, head, body)?;
     let connection = plugin.default_connection();
-    let permit = call::admit(exchange, &plugin, None)?;
+    let permit = call::admit(exchange, &plugin, None).await?;
     let call = call::prepare(exchange, &plugin, connection, None);
     let began = Instant::now();
     match plugin.program.handle(call, request).instrument(call::span(&plugin)).await {

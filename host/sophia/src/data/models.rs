@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderValue, Method, Response, header, request::Parts};
 use serde::Serialize;
-use sophia_domain::{ByteSize, Problem, ProblemDocument, Step, TenantId};
+use sophia_domain::{ByteSize, Problem, ProblemDocument, RouteClass, Step, TenantId};
 use sophia_identity::{Permission, Resource, Unauthorised};
 use sophia_models::{
     Asker, ChatRequest, ChatStream, EmbedRequest, Embeddings, Encoding, ModelEntry, ModelError, OpenAiError, Receipt,
@@ -126,16 +126,18 @@ async fn serve(
     mut body: CallerBody,
 ) -> Result<Response<Body>, Refusal> {
     match target {
-        ModelTarget::List => list(exchange),
-        ModelTarget::One(id) => one(exchange, id),
+        ModelTarget::List | ModelTarget::One(_) => {
+            enter(exchange).await?;
+            list_or_one(exchange, target)
+        }
         ModelTarget::Chat => {
-            let permit = admit(exchange)?;
+            let permit = admit(exchange).await?;
             let request = read(exchange, &mut body, ChatRequest::parse).await?;
             may_ask(exchange, request.target())?;
             chat(exchange, &request, permit).await
         }
         ModelTarget::Embed => {
-            let _permit = admit(exchange)?;
+            let _permit = admit(exchange).await?;
             let request = read(exchange, &mut body, EmbedRequest::parse).await?;
             may_ask(exchange, request.target())?;
             embed(exchange, &request).await
@@ -154,15 +156,22 @@ fn is_shown(exchange: &Exchange, model: &str) -> bool {
     exchange.caller().is_some_and(|caller| caller.has(Permission::AgentExecute, Resource::model(model)))
 }
 
+/// Counts the request against the limits of whoever asks.
+async fn enter(exchange: &mut Exchange) -> Result<(), ProblemDocument> {
+    exchange.enter(&TenantId::main(), RouteClass::Models).await
+}
+
 /// Takes a place among the requests under way.
-fn admit(exchange: &Exchange) -> Result<ModelPermit, ProblemDocument> {
-    let node = &exchange.node;
-    if node.drain.has_begun() {
+async fn admit(exchange: &mut Exchange) -> Result<ModelPermit, ProblemDocument> {
+    if exchange.node.drain.has_begun() {
         let problem =
             Problem::host(503, "draining", "The node is stopping", "the node stops: send requests to another one");
         return Err(problem.retry_after(BUSY_RETRY_SECONDS).at(Step::Admission));
     }
+    enter(exchange).await?;
+    let node = &exchange.node;
     node.admission.admit_model_request().ok_or_else(|| {
+        exchange.take_back();
         node.metrics.refused.inc();
         let detail = "as many requests of models are under way as may be; try again in a moment";
         let problem = Problem::host(429, "rate-limit-exceeded", "Too many requests of models", detail);
@@ -225,6 +234,13 @@ async fn written(embeddings: Embeddings, encoding: Encoding) -> Result<String, R
         writing.map_err(|error| failed(&error))?
     };
     Ok(written.map_err(|error| failed(&error))?)
+}
+
+fn list_or_one(exchange: &Exchange, target: ModelTarget<'_>) -> Result<Response<Body>, Refusal> {
+    match target {
+        ModelTarget::One(id) => one(exchange, id),
+        _ => list(exchange),
+    }
 }
 
 fn list(exchange: &Exchange) -> Result<Response<Body>, Refusal> {
@@ -295,10 +311,18 @@ impl Refusal {
     fn answer(self, exchange: &mut Exchange) -> Response<Body> {
         match self {
             Self::Problem(document) => {
+                if let Some(reached) = &document.problem.limit {
+                    exchange.limited(reached);
+                }
                 exchange.refused(problem::failure(&document.problem));
                 openai::answer(&openai::of_problem(&document))
             }
             Self::Model(error) => {
+                if let ModelError::LimitReached(reached) = &error {
+                    // Counted in all its limits or in none.
+                    exchange.take_back();
+                    exchange.limited(reached);
+                }
                 exchange.refused(Some(error.code()));
                 openai::answer(&error.to_openai())
             }

@@ -40,7 +40,7 @@ pub(super) async fn ask(
         let detail = format!("`{}` does not export `routing`, so there is nothing to ask it", plugin.name);
         return Err(Problem::caller(404, "no-routing", "The policy does not route", detail).at(Step::Lookup));
     }
-    let _permit = call::admit(exchange, &plugin, None)?;
+    let _permit = call::admit(exchange, &plugin, None).await?;
     let body = call::body(exchange, &plugin, &mut body).await?;
     let asked: AskRequest = json::shape(&body)?;
     let call = call::prepare(exchange, &plugin, plugin.default_connection(), None);

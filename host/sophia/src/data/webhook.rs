@@ -25,7 +25,7 @@ pub(super) async fn take(
 ) -> Result<Response<Body>, ProblemDocument> {
     let plugin = call::plugin(exchange, connector, World::Connector)?;
     let connection = connector::connection(&plugin, connection)?;
-    let _permit = call::admit(exchange, &plugin, Some(&connection.name))?;
+    let _permit = call::admit(exchange, &plugin, Some(&connection.name)).await?;
     let body = call::body(exchange, &plugin, &mut body).await?;
     let request = WebhookRequest {
         method: head.method.as_str().to_owned(),

@@ -2,12 +2,14 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
 
 use bytes::{Buf, Bytes};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use sophia_ledger::Pass;
 use sophia_sandbox::EndpointBody;
 
 use super::{exchange::Exchange, model_stream::ModelStream};
@@ -22,7 +24,12 @@ pub(crate) enum Body {
     /// From a model that generates.
     Model(ModelStream),
     /// From the control API.
-    Control(axum::body::Body),
+    Control {
+        /// What it writes.
+        body: axum::body::Body,
+        /// The request's place among the calls at once, until the last byte, where a limit counts them.
+        _pass: Option<Arc<Pass>>,
+    },
 }
 
 /// A guest's body with what must live as long: its place among the running calls, and the
@@ -83,7 +90,7 @@ impl HttpBody for Body {
             Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Guest(stream) => stream.poll_frame(cx),
             Self::Model(stream) => stream.poll_event(cx).map(|event| event.map(|event| Ok(Frame::data(event)))),
-            Self::Control(body) => Pin::new(body).poll_frame(cx).map_err(BodyError::Control),
+            Self::Control { body, .. } => Pin::new(body).poll_frame(cx).map_err(BodyError::Control),
         }
     }
 
@@ -92,7 +99,7 @@ impl HttpBody for Body {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Guest(stream) => stream.body.is_end_stream(),
             Self::Model(_) => false,
-            Self::Control(body) => body.is_end_stream(),
+            Self::Control { body, .. } => body.is_end_stream(),
         }
     }
 
@@ -101,7 +108,7 @@ impl HttpBody for Body {
             Self::Full(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
             Self::Guest(stream) => stream.body.size_hint(),
             Self::Model(_) => SizeHint::default(),
-            Self::Control(body) => body.size_hint(),
+            Self::Control { body, .. } => body.size_hint(),
         }
     }
 }

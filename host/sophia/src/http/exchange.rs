@@ -9,9 +9,9 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, Uri, header};
-use sophia_domain::{ConnectionName, Fault, KeyId, ProblemDocument, RequestId};
+use sophia_domain::{ConnectionName, Fault, KeyId, ProblemDocument, QuotaReached, RequestId, RouteClass, TenantId};
 use sophia_identity::Caller;
-use sophia_ledger::Used;
+use sophia_ledger::{Pass, Used};
 use sophia_models::Trip;
 use sophia_sandbox::{Ended, Spent};
 use tracing::Span;
@@ -19,6 +19,7 @@ use tracing::Span;
 use super::{body::Body, problem, trace::Trace};
 use crate::{
     access::{AccessLine, ModelPart, hex, micros},
+    limited::{self, Shown},
     metrics::{ModelMeter, PluginMeter, Route},
     node::Node,
 };
@@ -56,6 +57,10 @@ pub(crate) struct Exchange {
     failure: Option<&'static str>,
     /// Methods that the route takes, where it refused another.
     allow: Option<HeaderValue>,
+    /// What it took of limits; its place among the calls at once is given back with it.
+    pass: Option<Arc<Pass>>,
+    /// The limit that refused it.
+    reached: Option<Box<QuotaReached>>,
 }
 
 impl Exchange {
@@ -85,6 +90,8 @@ impl Exchange {
             policy: None,
             failure: None,
             allow: None,
+            pass: None,
+            reached: None,
         }
     }
 
@@ -111,6 +118,32 @@ impl Exchange {
     /// The key under which money is spent.
     pub(crate) fn key(&self) -> KeyId {
         self.caller.as_ref().map_or_else(|| KeyId::from(PUBLIC), |caller| caller.key.clone())
+    }
+
+    /// Counts it against the limits of its tenant and its key, once these are known. A plugin's
+    /// tenant is that of a request without a key.
+    pub(crate) async fn enter(&mut self, tenant: &TenantId, class: RouteClass) -> Result<(), ProblemDocument> {
+        let tenant = self.caller.as_ref().map_or(tenant, |caller| &caller.tenant);
+        let entered = self.node.ledger.quotas().enter(tenant, &self.key(), class).await;
+        self.pass = entered.map_err(limited::problem)?.map(Arc::new);
+        Ok(())
+    }
+
+    /// Notes what it took of limits.
+    pub(crate) fn entered(&mut self, pass: Arc<Pass>) {
+        self.pass = Some(pass);
+    }
+
+    /// Gives back what it took of limits: the node could not take it.
+    pub(crate) fn take_back(&self) {
+        if let Some(pass) = &self.pass {
+            pass.take_back();
+        }
+    }
+
+    /// Notes the limit that refused it.
+    pub(crate) fn limited(&mut self, reached: &QuotaReached) {
+        self.reached = Some(Box::new(reached.clone()));
     }
 
     /// Notes which methods the route takes (RFC 9110, 15.5.6).
@@ -236,6 +269,9 @@ impl Exchange {
 
     fn refuse(&mut self, document: ProblemDocument) -> Response<Body> {
         self.failure = self.failure.or_else(|| problem::failure(&document.problem));
+        if let Some(reached) = &document.problem.limit {
+            self.limited(reached);
+        }
         let mut response = problem::answer(document, self.id());
         if let Some(methods) = self.allow.take() {
             response.headers_mut().insert(header::ALLOW, methods);
@@ -248,6 +284,10 @@ impl Exchange {
             headers.insert(REQUEST_ID, id);
         }
         headers.insert(OVERHEAD, micros(self.overhead(self.wall())).into());
+        let standing = || self.pass.as_ref().and_then(|pass| pass.tightest()).map(Shown::from);
+        if let Some(shown) = self.reached.as_deref().map(Shown::from).or_else(standing) {
+            shown.stamp(headers);
+        }
     }
 
     fn overhead(&self, wall: Duration) -> Duration {

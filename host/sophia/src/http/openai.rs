@@ -14,6 +14,7 @@ pub(crate) fn of_problem(document: &ProblemDocument) -> OpenAiError {
     let code = match problem.status {
         // What OpenAI says, and clients look for.
         401 => "invalid_api_key".to_owned(),
+        _ if problem.limit.is_some() => "rate_limit_exceeded".to_owned(),
         _ => problem.kind.trim_start_matches("/problems/").replace('-', "_"),
     };
     let error = OpenAiError::refusal(problem.status, code, problem.detail.as_str());

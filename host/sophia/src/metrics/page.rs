@@ -9,6 +9,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+use sophia_ledger::QuotaTotals;
+
 use super::{Histogram, Metrics, ModelMeter, PluginMeter, Route};
 
 /// Levels at the moment of asking.
@@ -24,6 +26,10 @@ pub(crate) struct Gauges {
     pub(crate) runs: usize,
     /// Plugins that are live.
     pub(crate) plugins: usize,
+    /// What limits of tenants and keys came to.
+    pub(crate) limits: Vec<QuotaTotals>,
+    /// Calls that were refused because what nodes share could not be reached.
+    pub(crate) limits_lost: u64,
     /// Log and access lines that were dropped.
     pub(crate) lines_dropped: u64,
     /// Whether the node is stopping.
@@ -50,6 +56,7 @@ type Labels<'a> = [(&'static str, &'a str)];
 impl Collector for Page {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.encode_gauges(&mut encoder)?;
+        self.encode_limits(&mut encoder)?;
         self.encode_routes(&mut encoder)?;
         self.encode_plugins(&mut encoder)?;
         self.encode_models(&mut encoder)
@@ -72,6 +79,7 @@ impl Page {
         }
         let counters = [
             ("calls_refused", "Calls that admission refused.", self.metrics.refused.get()),
+            ("limits_lost", "Calls refused because a limit could not be counted.", self.gauges.limits_lost),
             ("webhook_events", "Events of webhooks that a plugin accepted.", self.metrics.webhook_events.get()),
             ("log_lines_dropped", "Log and access lines that were dropped.", self.gauges.lines_dropped),
         ];
@@ -86,6 +94,20 @@ impl Page {
             MetricType::Histogram,
         )?;
         encode_histogram(encoder, &self.metrics.overhead)
+    }
+
+    fn encode_limits(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "What limits counted: requests, calls, tokens, micro-dollars; once a limit.";
+        let mut used = encoder.encode_descriptor("limit_used", help, None, MetricType::Counter)?;
+        for limits in &self.gauges.limits {
+            encode_counter(&mut used, &[("kind", limits.kind.as_str())], limits.used)?;
+        }
+        let help = "Calls that a limit of a tenant or a key refused.";
+        let mut refused = encoder.encode_descriptor("limit_refused", help, None, MetricType::Counter)?;
+        for limits in &self.gauges.limits {
+            encode_counter(&mut refused, &[("kind", limits.kind.as_str())], limits.refused)?;
+        }
+        Ok(())
     }
 
     fn encode_routes(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {

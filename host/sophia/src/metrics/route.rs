@@ -16,6 +16,7 @@ pub(crate) enum Route {
     Keys,
     Costs,
     Budgets,
+    Limits,
     Swarms,
     Runs,
     Config,
@@ -27,7 +28,7 @@ pub(crate) enum Route {
 
 impl Route {
     /// In the order of their numbers.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 22] = [
         Self::ConnectorCheck,
         Self::ConnectorRead,
         Self::ConnectorAct,
@@ -43,6 +44,7 @@ impl Route {
         Self::Keys,
         Self::Costs,
         Self::Budgets,
+        Self::Limits,
         Self::Swarms,
         Self::Runs,
         Self::Config,
@@ -66,6 +68,7 @@ impl Route {
             Some("keys" | "permissions") => Self::Keys,
             Some("costs") => Self::Costs,
             Some("budgets") => Self::Budgets,
+            Some("limits") => Self::Limits,
             Some("swarms") => Self::Swarms,
             Some("runs") => Self::Runs,
             _ => Self::Unknown,
@@ -90,6 +93,7 @@ impl Route {
             Self::Keys => "keys",
             Self::Costs => "costs",
             Self::Budgets => "budgets",
+            Self::Limits => "limits",
             Self::Swarms => "swarms",
             Self::Runs => "runs",
             Self::Config => "config",

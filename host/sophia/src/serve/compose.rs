@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 use anyhow::Context;
 use sophia_egress::{Egress, EgressConfig};
 use sophia_identity::{Identity, NewKey};
-use sophia_ledger::Ledger;
+use sophia_ledger::{Ledger, Quotas};
 use sophia_models::{Models, Parts, WorkerUrl};
 use sophia_registry::{Registry, RegistryConfig};
 use sophia_runs::{Parts as RunParts, Runs};
@@ -43,7 +43,7 @@ pub(super) async fn node(
     let master = MasterKey::load_or_create(data, given.master.as_deref())?;
     let vault = Vault::open(store.clone(), config.environment.as_str(), master).await?;
     let egress = Egress::new(config.egress.clone())?;
-    let ledger = Ledger::open(store.clone()).await?;
+    let ledger = Ledger::open_with(store.clone(), Quotas::open(store.clone(), config.quotas.clone()).await?).await?;
     let routing = Arc::new(PolicyRouting::new(config.models.policy.clone()));
     let to_models = Egress::new(to_models(&config))?;
     let parts = Parts { egress: to_models, vault: &vault, ledger: ledger.clone(), policy: routing.clone() };

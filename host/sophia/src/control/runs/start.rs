@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sophia_domain::{Digest, Problem, ProblemDocument, Step, Usd, World};
 use sophia_identity::Caller;
+use sophia_ledger::Pass;
 use sophia_registry::LivePlugin;
 use sophia_runs::{Order, StartError, Started, Work};
 use sophia_sandbox::Call;
@@ -54,7 +55,7 @@ pub(in crate::control) async fn start(
     Permitted(caller): Permitted,
     State(node): State<Arc<Node>>,
     Named(pattern): Named<String>,
-    Extension(asked): Extension<Asked>,
+    (Extension(asked), pass): (Extension<Asked>, Option<Extension<Arc<Pass>>>),
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
@@ -66,6 +67,9 @@ pub(in crate::control) async fn start(
     let meter = node.metrics.plugin(&plugin.name);
     let place = node.admission.admit(&meter, plugin.enter()).map_err(|full| {
         node.metrics.refused.inc();
+        if let Some(Extension(pass)) = &pass {
+            pass.take_back();
+        }
         problem::busy(&format!("{full}; try again in a moment")).at(Step::Admission)
     })?;
     let order = Order {
@@ -78,7 +82,8 @@ pub(in crate::control) async fn start(
         idempotency_key,
         request_digest: request_digest(&plugin, &body),
         traceparent: asked.traceparent.clone(),
-        place: Box::new(place),
+        // What a limit counts as a call under way is the run, not the request.
+        place: Box::new((place, pass.map(|Extension(pass)| pass))),
     };
     let work = work(plugin, meter, &caller, asked);
     let started = node.runs.start(order, work).await.map_err(refused)?;
