@@ -4,6 +4,7 @@
 //! A peer returns the same bytes under the same load in the same minute; rounds of both alternate,
 //! so that a machine that slows down slows both.
 
+mod limits;
 mod load;
 mod models;
 mod subject;
@@ -30,6 +31,7 @@ use subject::Subject;
   bare.hyper      requests/s of hyper with nothing on top: the yardstick, same bytes as call.fresh
   call.fresh      requests/s of a connector's action, JSON in and out   baseline: bare.hyper
   endpoint.fresh  requests/s of an endpoint                             baseline: bare hyper, same bytes
+  rate.check      us that a call takes more whose tenant and key have limits   baseline: at most 5
   deploy.60k      ms from upload to the first 200 at the route, p50     baseline: at most 60
   start.ready     ms from start to the first 200 of /ready              baseline: at most 300
   idle.rss        MB resident when ready and quiet                      baseline: at most 64
@@ -84,10 +86,11 @@ struct Bench {
 
 type Measure = fn(&Bench) -> Result<Figure>;
 
-const FIGURES: [(&str, Measure); 10] = [
+const FIGURES: [(&str, Measure); 11] = [
     ("bare.hyper", bare_hyper),
     ("call.fresh", call_fresh),
     ("endpoint.fresh", endpoint_fresh),
+    ("rate.check", limits::check),
     ("deploy.60k", deploy),
     ("start.ready", start_ready),
     ("idle.rss", idle_rss),

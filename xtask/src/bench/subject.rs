@@ -20,6 +20,9 @@ pub(super) struct Subject {
     wasm: Vec<u8>,
 }
 
+/// The key that has limits.
+const LIMITED: &str = "limited";
+
 /// What a call of a connector usually carries: a few fields, some hundred bytes.
 const ARGUMENTS: &str = r#"{"email":"ada@example.com","firstname":"Ada","lastname":"Lovelace","company":"Analytical Engines","amount":1815}"#;
 
@@ -52,6 +55,28 @@ impl Subject {
         let answer = self.node.post(path, &serde_json::from_str::<Value>(ARGUMENTS)?)?;
         answer.ok()?;
         Ok(self.load(path, Some(ARGUMENTS.to_owned()), answer.body))
+    }
+
+    /// The same under the key that [`Self::limit`] limits.
+    pub(super) fn limited_call(&self) -> Result<Load> {
+        let made = self.node.post("/v1/keys", &json!({ "name": LIMITED, "role": "member" }))?;
+        let made = made.ok()?;
+        let key = made.get("key").and_then(Value::as_str).context("the node made no key")?.to_owned();
+        Ok(Load { key, ..self.call()? })
+    }
+
+    /// Sets limits of the tenant and of that key; none takes them back.
+    pub(super) fn limit(&self, of_tenant: &[&str], of_key: &[&str]) -> Result<()> {
+        for (path, limits) in [("tenant".to_owned(), of_tenant), (format!("keys/{LIMITED}"), of_key)] {
+            let path = format!("/v1/limits/{path}");
+            if limits.is_empty() {
+                let status = self.node.delete(&path)?.status;
+                ensure!(matches!(status, 204 | 404), "the limits stayed: {status}");
+            } else {
+                self.node.put(&path, &json!({ "limits": limits }))?.ok()?;
+            }
+        }
+        Ok(())
     }
 
     /// A GET of the endpoint.
