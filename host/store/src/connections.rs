@@ -5,7 +5,7 @@ use sophia_domain::{ConnectionName, PluginName, SecretName, TenantId};
 
 use crate::{
     Store, StoreError,
-    generations::{Topic, changed},
+    generations::Topic,
     transaction::{Area, now},
 };
 
@@ -39,8 +39,7 @@ impl Store {
         .bind(now())
         .execute(&mut *transaction)
         .await?;
-        changed(&mut transaction, Topic::Plugins, Some((tenant, connection.connector.as_str()))).await?;
-        Ok(transaction.commit().await?)
+        self.commit(transaction, Topic::Plugins, Some((tenant, connection.connector.as_str()))).await
     }
 
     /// Forgets a connection; false where there was none.
@@ -57,8 +56,7 @@ impl Store {
             .bind(name.as_str())
             .execute(&mut *transaction)
             .await?;
-        changed(&mut transaction, Topic::Plugins, Some((tenant, connector.as_str()))).await?;
-        transaction.commit().await?;
+        self.commit(transaction, Topic::Plugins, Some((tenant, connector.as_str()))).await?;
         Ok(deleted.rows_affected() > 0)
     }
 

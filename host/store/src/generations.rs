@@ -80,9 +80,24 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Commits a change of what nodes keep copies of, and tells them.
+    pub(crate) async fn commit(
+        &self,
+        mut transaction: Transaction<'static, Any>,
+        topic: Topic,
+        item: Option<(&TenantId, &str)>,
+    ) -> Result<(), StoreError> {
+        changed(&mut transaction, topic, item).await?;
+        transaction.commit().await?;
+        self.notices().tell(topic);
+        Ok(())
+    }
+}
+
 /// Counts a topic up, and an item of it, if one is named. The topic's row is locked until the
 /// transaction ends, so that counts become visible in their order.
-pub(crate) async fn changed(
+async fn changed(
     transaction: &mut Transaction<'static, Any>,
     topic: Topic,
     item: Option<(&TenantId, &str)>,

@@ -2,7 +2,7 @@ use sophia_domain::{Digest, PluginName, TenantId};
 
 use crate::{
     Store, StoreError,
-    generations::{Topic, changed},
+    generations::Topic,
     plugins::activate,
     transaction::{Area, now},
 };
@@ -70,9 +70,7 @@ impl Store {
             .await?;
         }
         activate(&mut transaction, tenant, plugin, version).await?;
-        changed(&mut transaction, Topic::Plugins, Some((tenant, plugin.as_str()))).await?;
-        changed(&mut transaction, Topic::Plugins, Some((tenant, plugin.as_str()))).await?;
-        Ok(transaction.commit().await?)
+        self.commit(transaction, Topic::Plugins, Some((tenant, plugin.as_str()))).await
     }
 }
 

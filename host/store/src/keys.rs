@@ -4,11 +4,7 @@ use jiff::Timestamp;
 use sophia_domain::{KeyId, TenantId};
 use sqlx::{Any, AnyConnection, Transaction};
 
-use crate::{
-    Store, StoreError,
-    generations::{Topic, changed},
-    transaction::Area,
-};
+use crate::{Store, StoreError, generations::Topic, transaction::Area};
 
 /// A key: what it may do, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +76,7 @@ impl Store {
             return Ok(None);
         }
         put_hash(&mut transaction, &row.tenant, &row.name, hash).await?;
-        committed(transaction).await.map(Some)
+        committed(self, transaction).await.map(Some)
     }
 
     /// Gives a key another hash, and lets the one that it has be used until a time. What was being
@@ -115,7 +111,7 @@ impl Store {
             .execute(&mut *transaction)
             .await?;
         put_hash(&mut transaction, tenant, name, hash).await?;
-        committed(transaction).await.map(Some)
+        committed(self, transaction).await.map(Some)
     }
 
     /// Ends a key for good; its name stays taken. None, and nothing changed, where there is no such
@@ -142,7 +138,7 @@ impl Store {
             .bind(name.as_str())
             .execute(&mut *transaction)
             .await?;
-        committed(transaction).await.map(Some)
+        committed(self, transaction).await.map(Some)
     }
 }
 
@@ -163,10 +159,9 @@ async fn put_hash(
 
 /// Commits, and gives the keys as they are then. They are read before, so that a change that
 /// cannot be told is not made.
-async fn committed(mut transaction: Transaction<'static, Any>) -> Result<KeyTable, StoreError> {
-    changed(&mut transaction, Topic::Keys, None).await?;
+async fn committed(store: &Store, mut transaction: Transaction<'static, Any>) -> Result<KeyTable, StoreError> {
     let table = read_table(&mut transaction).await?;
-    transaction.commit().await?;
+    store.commit(transaction, Topic::Keys, None).await?;
     Ok(table)
 }
 

@@ -12,12 +12,14 @@ mod columns;
 mod connections;
 mod database;
 mod error;
+pub mod follow;
 pub mod generations;
 mod grants;
 pub mod keys;
 pub mod ledger;
 pub mod limits;
 pub mod nodes;
+mod notices;
 mod plugins;
 pub mod runs;
 pub mod secrets;
@@ -40,12 +42,14 @@ use sqlx::AnyPool;
 
 use database::{Database, open_postgres, open_sqlite};
 use nodes::Membership;
+use notices::Notices;
 
 pub use blobs::{BlobKind, Blobs};
 pub use connections::ConnectionRow;
 pub use database::DatabaseUrl;
 pub use error::StoreError;
 pub use grants::{Decision, GrantRow};
+pub use notices::RedisUrl;
 pub use plugins::PluginRow;
 pub use versions::{Activate, NewVersion, VersionRow};
 
@@ -56,6 +60,8 @@ pub struct Places {
     pub data_dir: PathBuf,
     /// A server for the rows.
     pub database: Option<DatabaseUrl>,
+    /// A server that tells nodes of one another's changes at once.
+    pub redis: Option<RedisUrl>,
 }
 
 /// Rows and blobs. Opened once at boot; cheap to clone.
@@ -64,6 +70,8 @@ pub struct Store {
     pool: AnyPool,
     database: Database,
     membership: Arc<Membership>,
+    notices: Arc<Notices>,
+    redis: Option<RedisUrl>,
     blobs: Blobs,
     directory: Arc<Directory>,
 }
@@ -79,7 +87,7 @@ struct Directory {
 impl Places {
     /// All in one directory.
     pub fn in_directory(data_dir: &Path) -> Self {
-        Self { data_dir: data_dir.to_owned(), database: None }
+        Self { data_dir: data_dir.to_owned(), database: None, redis: None }
     }
 }
 
@@ -99,7 +107,8 @@ impl Store {
             None => (open_sqlite(&places.data_dir).await?, Database::Sqlite),
         };
         let membership = Arc::new(Membership::join(&pool, database).await?);
-        let store = Self { pool, database, membership, blobs, directory: Arc::new(directory) };
+        let (notices, redis) = (Arc::default(), places.redis.clone());
+        let store = Self { pool, database, membership, notices, redis, blobs, directory: Arc::new(directory) };
         store.sweep().await?;
         Ok(store)
     }
@@ -118,6 +127,19 @@ impl Store {
     /// The connections that this room's own files use.
     pub(crate) fn pool(&self) -> &AnyPool {
         &self.pool
+    }
+
+    /// Whether other nodes may write the same rows.
+    pub fn is_shared(&self) -> bool {
+        self.database == Database::Postgres
+    }
+
+    pub(crate) fn notices(&self) -> &Notices {
+        &self.notices
+    }
+
+    pub(crate) fn redis(&self) -> Option<&RedisUrl> {
+        self.redis.as_ref()
     }
 
     pub(crate) fn membership(&self) -> &Membership {

@@ -3,7 +3,7 @@ use sqlx::{Any, Transaction};
 
 use crate::{
     Store, StoreError,
-    generations::{Topic, changed},
+    generations::Topic,
     transaction::{Area, now},
 };
 
@@ -42,8 +42,7 @@ impl Store {
     pub async fn activate(&self, tenant: &TenantId, plugin: &PluginName, digest: &Digest) -> Result<(), StoreError> {
         let mut transaction = self.write(Area::Plugins).await?;
         activate(&mut transaction, tenant, plugin, digest).await?;
-        changed(&mut transaction, Topic::Plugins, Some((tenant, plugin.as_str()))).await?;
-        Ok(transaction.commit().await?)
+        self.commit(transaction, Topic::Plugins, Some((tenant, plugin.as_str()))).await
     }
 
     /// The version that was active before the active one, if it is still kept.
@@ -80,8 +79,7 @@ impl Store {
             .bind(name.as_str())
             .execute(&mut *transaction)
             .await?;
-        changed(&mut transaction, Topic::Plugins, Some((tenant, name.as_str()))).await?;
-        transaction.commit().await?;
+        self.commit(transaction, Topic::Plugins, Some((tenant, name.as_str()))).await?;
         digests.iter().map(|(digest,)| read_digest(digest)).collect()
     }
 }

@@ -3,10 +3,7 @@
 use jiff::Timestamp;
 use sophia_domain::{SecretName, TenantId};
 
-use crate::{
-    Store, StoreError,
-    generations::{Topic, changed},
-};
+use crate::{Store, StoreError, generations::Topic};
 
 /// One secret as the vault sealed it. The store cannot read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +82,7 @@ impl Store {
         if written.rows_affected() == 0 {
             return Ok(false);
         }
-        changed(&mut transaction, Topic::Secrets, None).await?;
-        transaction.commit().await?;
+        self.commit(transaction, Topic::Secrets, None).await?;
         Ok(true)
     }
 }

@@ -4,7 +4,7 @@ use sqlx::{Any, FromRow, Transaction};
 
 use crate::{
     Store, StoreError,
-    generations::{Topic, changed},
+    generations::Topic,
     plugins::{activate, read_digest},
     transaction::{Area, now},
 };
@@ -83,8 +83,7 @@ impl Store {
             activate(&mut transaction, tenant, plugin, &version.digest).await?;
         }
         let pruned = prune(&mut transaction, tenant, plugin).await?;
-        changed(&mut transaction, Topic::Plugins, Some((tenant, plugin.as_str()))).await?;
-        transaction.commit().await?;
+        self.commit(transaction, Topic::Plugins, Some((tenant, plugin.as_str()))).await?;
         Ok(pruned)
     }
 
