@@ -28,6 +28,7 @@ mod memory_proof;
 mod model_faults;
 mod model_policy;
 mod models;
+mod nodes;
 mod openai;
 mod ordinary_crates;
 mod policy;

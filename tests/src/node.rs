@@ -44,28 +44,7 @@ impl Deref for Node {
 
 impl Node {
     pub(crate) async fn start(setup: Setup) -> Self {
-        let config = setup.data.beside("sophia.toml");
-        std::fs::write(&config, setup.config.to_string()).expect("the configuration is written");
-        let mut command = match &setup.kill_switch {
-            None => Command::new(sophia()),
-            Some(switch) => switch.command(&sophia(), &setup.data.path()),
-        };
-        let log = File::options().create(true).append(true).open(setup.data.beside("log")).expect("a log file");
-        let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(setup.data.path())
-            .arg("--config")
-            .arg(&config)
-            .env("SOPHIA_OPERATOR_KEY", KEY)
-            // What happens to listen on this machine is no part of a test.
-            .env("SOPHIA_WORKER_URL", "off")
-            .envs(setup.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the node starts");
+        let mut child = command(&setup).spawn().expect("the node starts");
         let pid = Pid::from_raw(i32::try_from(child.id().expect("a pid")).expect("a pid is small"));
         let stdout = child.stdout.take().expect("its stdout");
         let mut lines = BufReader::new(stdout).lines();
@@ -74,6 +53,13 @@ impl Node {
         // Signals are for the node, not for what traces it; that ends when the node has ended.
         let pid = setup.kill_switch.map_or(pid, |switch| Pid::from_raw(switch.program()));
         Self { caller: Caller::new(&base, KEY), child, pid, data: setup.data, _stdout: lines }
+    }
+
+    pub(crate) async fn refused(setup: Setup) -> String {
+        let mut child = command(&setup).spawn().expect("the node starts");
+        let Ok(ended) = timeout(PATIENCE, child.wait()).await else { panic!("the node does not end") };
+        assert!(!ended.expect("its status").success(), "the node ended well");
+        log_of(&setup.data)
     }
 
     /// Its data directory, to start another node on.
@@ -119,6 +105,30 @@ impl Node {
         let Ok(status) = ended else { panic!("the node does not end:\n{}", log_of(&self.data)) };
         status.expect("its status")
     }
+}
+
+fn command(setup: &Setup) -> Command {
+    let config = setup.data.beside("sophia.toml");
+    std::fs::write(&config, setup.config.to_string()).expect("the configuration is written");
+    let mut command = match &setup.kill_switch {
+        None => Command::new(sophia()),
+        Some(switch) => switch.command(&sophia(), &setup.data.path()),
+    };
+    let log = File::options().create(true).append(true).open(setup.data.beside("log")).expect("a log file");
+    command
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(setup.data.path())
+        .arg("--config")
+        .arg(&config)
+        .env("SOPHIA_OPERATOR_KEY", KEY)
+        // What happens to listen on this machine is no part of a test.
+        .env("SOPHIA_WORKER_URL", "off")
+        .envs(setup.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .kill_on_drop(true);
+    command
 }
 
 /// The address in the line `sophia listening on http://…`; none where the node ended before.

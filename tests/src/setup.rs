@@ -120,6 +120,11 @@ impl Setup {
         Node::start(self).await
     }
 
+    /// Starts a node that must refuse to run, and answers what it says.
+    pub async fn refused(self) -> String {
+        Node::refused(self).await
+    }
+
     fn table(&mut self, name: &str) -> &mut Table {
         let inner = self.config.entry(name).or_insert_with(|| Value::Table(Table::new()));
         inner.as_table_mut().unwrap_or_else(|| panic!("{name} is a table"))

@@ -12,6 +12,7 @@ mod guests;
 mod node;
 mod process;
 mod rootfs;
+mod servers;
 mod step;
 mod test;
 mod tidy;

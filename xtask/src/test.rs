@@ -3,9 +3,9 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::{checkout::Checkout, command::Run as _, guests::Guests, step::step, tools, worker};
+use crate::{checkout::Checkout, command::Run as _, guests::Guests, servers, step::step, tools, worker};
 
 pub(crate) const EXAMPLES: &str = "Examples:
   cargo xtask test                       all of them, in at most 15 minutes
@@ -72,6 +72,7 @@ pub(crate) fn docs(checkout: &Checkout) -> Result<()> {
 /// is the last thing to be read.
 pub(crate) fn nextest(checkout: &Checkout, args: &Args, counts: Counts) -> Result<()> {
     let program = tools::NEXTEST.ensure(checkout)?;
+    servers::ensure().context("the tests start a Postgres and a Redis of their own")?;
     let (worker, models) = worker::ready(checkout)?;
     let mut command = checkout.cargo_program(&program);
     command.args(["nextest", "run", "--release", "--locked", "--workspace"]);

@@ -177,6 +177,13 @@ impl Identity {
         if self.change(change).await? { Ok(()) } else { Err(KeyError::Unknown(name.into())) }
     }
 
+    /// Reads the keys again, which another node changed.
+    pub async fn refresh(&self) -> Result<(), KeyError> {
+        let _turn = self.0.turns.lock().await;
+        self.0.keys.store(Keys::of(self.0.store.keys().await?)?.into());
+        Ok(())
+    }
+
     /// Makes a change and takes what it answers with as the keys; false where it changed nothing.
     ///
     /// In a task of its own: a caller that goes away must not leave a revoked key in use.

@@ -10,7 +10,7 @@ use sophia_vault::Vault;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use crate::{Live, LivePlugin, Registry, RegistryConfig, RegistryError, Version, change::Turns};
+use crate::{Live, LivePlugin, Registry, RegistryConfig, RegistryError, Version, change::Turns, refresh::Seen};
 
 /// Versions loaded at a time. Loading maps files and waits for disk more than it computes.
 const LOADS_AT_A_TIME: usize = 8;
@@ -35,7 +35,9 @@ impl Registry {
             turns: Turns::default(),
             changes: Semaphore::new(1),
             tasks: TaskTracker::new(),
+            seen: Seen::default(),
         }));
+        registry.note_generations().await?;
         registry.load_active(&TenantId::main()).await?;
         registry.sweep_foreign_code().await?;
         Ok(registry)
@@ -63,7 +65,7 @@ impl Registry {
         Ok(())
     }
 
-    async fn load_kept(
+    pub(crate) async fn load_kept(
         &self,
         tenant: &TenantId,
         name: &PluginName,

@@ -15,6 +15,7 @@ mod listing;
 mod live;
 mod load;
 mod manifest;
+mod refresh;
 mod rollback;
 mod upload;
 mod version;
@@ -44,7 +45,7 @@ pub use rollback::RolledBack;
 pub use upload::{BoxError, OfferError, Received, StepTime, UploadError, Uploaded};
 pub use version::Version;
 
-use crate::change::Turns;
+use crate::{change::Turns, refresh::Seen};
 
 /// All plugins of a node. Opened once at boot; cheap to clone.
 #[derive(Clone)]
@@ -76,6 +77,7 @@ struct Inner {
     changes: Semaphore,
     /// Changes under way, which go on when the caller leaves.
     tasks: TaskTracker,
+    seen: Seen,
 }
 
 impl Registry {

@@ -11,6 +11,7 @@
 mod agent;
 mod closing;
 mod conduct;
+mod elsewhere;
 mod error;
 mod interrupted;
 mod order;

@@ -33,7 +33,7 @@ use crate::{
 
 /// All runs of a node. Opened once at boot; cheap to clone.
 #[derive(Clone)]
-pub struct Runs(Arc<Inner>);
+pub struct Runs(pub(crate) Arc<Inner>);
 
 /// What runs are kept and paid with.
 pub struct Parts {
@@ -56,11 +56,11 @@ pub struct Started {
     pub is_new: bool,
 }
 
-struct Inner {
-    store: Store,
-    rooms: Rooms,
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) rooms: Rooms,
     config: RunsConfig,
-    queue: Queue,
+    pub(crate) queue: Queue,
     places: Arc<Semaphore>,
     live: Mutex<HashMap<RunRef, Arc<LiveRun>>>,
     /// Runs under way, and those that are being started.
@@ -75,7 +75,7 @@ pub(crate) struct LiveRun {
     pub(crate) stop: CancellationToken,
     /// Its record is closed.
     pub(crate) closed: CancellationToken,
-    is_nodes_end: AtomicBool,
+    pub(crate) is_nodes_end: AtomicBool,
     seen: Arc<watch::Sender<u64>>,
 }
 
@@ -188,6 +188,8 @@ impl Runs {
         if let Some(live) = live {
             live.stop.cancel();
             live.closed.cancelled().await;
+        } else if self.0.store.is_shared() {
+            self.cancel_elsewhere(run).await?;
         }
         let row = self.0.store.run(run).await.map_err(CancelError::Store)?.ok_or(CancelError::Unknown)?;
         match row.status {
@@ -298,7 +300,7 @@ impl Inner {
         if budget > most { Err(StartError::TooDear { budget, most }) } else { Ok(budget) }
     }
 
-    fn live(&self) -> MutexGuard<'_, HashMap<RunRef, Arc<LiveRun>>> {
+    pub(crate) fn live(&self) -> MutexGuard<'_, HashMap<RunRef, Arc<LiveRun>>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

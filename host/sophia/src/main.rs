@@ -22,6 +22,7 @@ mod node;
 mod policy_routing;
 mod process;
 mod serve;
+mod share;
 mod telemetry;
 mod timestamp;
 mod unauthorised;

@@ -11,7 +11,10 @@ use sophia_store::Store;
 use sophia_vault::Vault;
 use tokio_util::task::TaskTracker;
 
-use crate::{admission::Admission, config::Config, drain::Drain, lines::LineSink, logs::PluginLogs, metrics::Metrics};
+use crate::{
+    admission::Admission, config::Config, drain::Drain, lines::LineSink, logs::PluginLogs, metrics::Metrics,
+    share::Freshness,
+};
 
 /// One running node. Built once at boot by [`crate::serve`]; shared by every connection.
 pub(crate) struct Node {
@@ -45,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) drain: Drain,
     /// Every task that must end before it does: connections first of all.
     pub(crate) tasks: TaskTracker,
+    /// How old its knowledge of what other nodes changed is.
+    pub(crate) freshness: Freshness,
     /// When it began.
     pub(crate) began: Instant,
 }

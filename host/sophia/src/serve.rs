@@ -13,6 +13,7 @@ use anyhow::Context;
 use clap::Args;
 use sophia_identity::NewKey;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{self, Config, RawConfig},
@@ -20,7 +21,7 @@ use crate::{
     http::{listener, service::Service},
     machine,
     node::Node,
-    telemetry,
+    share, telemetry,
 };
 
 /// Time for the ledger to write what ended and to give its leases back. Transactions take milliseconds.
@@ -58,16 +59,23 @@ pub(crate) struct ServeArgs {
     log: Option<String>,
 }
 
-/// Keys come by the environment only: arguments show in the process list.
-#[derive(Debug, Default)]
-struct GivenKeys {
+/// What holds a secret comes by the environment only: arguments show in the process list.
+#[derive(Default)]
+struct Given {
     operator: Option<String>,
     master: Option<String>,
+    database: Option<String>,
+    redis: Option<String>,
 }
 
 /// Runs a node until it was told to stop and has drained.
 pub(crate) fn main(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let given = GivenKeys { operator: non_empty("SOPHIA_OPERATOR_KEY"), master: non_empty("SOPHIA_MASTER_KEY") };
+    let given = Given {
+        operator: non_empty("SOPHIA_OPERATOR_KEY"),
+        master: non_empty("SOPHIA_MASTER_KEY"),
+        database: non_empty("DATABASE_URL"),
+        redis: non_empty("REDIS_URL"),
+    };
     let file = config::read(args.config.as_deref())?;
     let config = Config::check(args.over(file))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -81,7 +89,7 @@ pub(crate) fn main(args: ServeArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// From a checked configuration to the end.
-async fn run(config: Config, given: GivenKeys) -> anyhow::Result<ExitCode> {
+async fn run(config: Config, given: Given) -> anyhow::Result<ExitCode> {
     let telemetry = telemetry::start(&config.telemetry, config.environment)?;
     let lines = telemetry.lines.clone();
     let served = async {
@@ -104,11 +112,13 @@ async fn serve(service: Arc<Service>, listener: TcpListener, mut signals: signal
     let node = service.node.clone();
     let accepting = tokio::spawn(listener::run(listener, service));
     let looking = tokio::spawn(worker::look_out(node.clone()));
+    let stop = CancellationToken::new();
+    let sharing = tokio::spawn(share::live(node.clone(), stop.clone()));
     let signal = signals.next().await;
     let within = node.config.http.drain;
     tracing::info!(signal, running = node.admission.n_running(), ?within, "draining");
     node.drain.begin();
-    // They end at once: both watch the drain. An error would be a panic, already printed.
+    // They end at once: all watch the drain. An error would be a panic, already printed.
     let _ = tokio::join!(accepting, looking);
     node.tasks.close();
     tokio::select! {
@@ -121,6 +131,9 @@ async fn serve(service: Arc<Service>, listener: TcpListener, mut signals: signal
             return ExitCode::FAILURE;
         }
     }
+    stop.cancel();
+    let _ = sharing.await;
+    leave(&node).await;
     ExitCode::SUCCESS
 }
 
@@ -131,6 +144,13 @@ async fn finish(node: &Node) {
     node.registry.drain().await;
     if let Err(error) = node.ledger.drain(LEDGER_DRAIN).await {
         tracing::error!(%error, "what is not written counts as spent at the next start");
+    }
+}
+
+/// Lets other nodes know at once.
+async fn leave(node: &Node) {
+    if !matches!(tokio::time::timeout(AFTER_DRAIN, node.store.leave()).await, Ok(Ok(()))) {
+        tracing::warn!("other nodes find out by its silence that this one stopped");
     }
 }
 

@@ -3,7 +3,7 @@
 //! has seen, when it is told to look and every so often without: a lost notice costs that time
 //! and nothing else.
 
-use sophia_domain::TenantId;
+use sophia_domain::{RunId, TenantId};
 use sqlx::{Any, Transaction};
 
 use crate::{Store, StoreError};
@@ -81,6 +81,11 @@ impl Store {
 }
 
 impl Store {
+    /// Asks whichever node executes a run to end it.
+    pub async fn ask_cancel(&self, tenant: &TenantId, run: &RunId) -> Result<(), StoreError> {
+        self.commit(self.append().await?, Topic::Cancels, Some((tenant, run.as_str()))).await
+    }
+
     /// Commits a change of what nodes keep copies of, and tells them.
     pub(crate) async fn commit(
         &self,

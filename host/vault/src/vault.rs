@@ -102,6 +102,14 @@ impl Vault {
         Ok(Self(Arc::new(Inner { store, environment: environment.to_owned(), master, sealer, secrets })))
     }
 
+    /// Reads what other nodes wrote.
+    pub async fn refresh(&self) -> Result<(), VaultError> {
+        let rows = self.0.store.secrets(&self.0.environment).await?;
+        let read: Vec<_> = rows.into_iter().map(|row| Arc::new(Secret::read(row))).collect();
+        self.show(&read);
+        Ok(())
+    }
+
     /// Keeps a secret, in place of an earlier one of the name. Its scope says what it may ever be
     /// sent to; an empty one lets it only verify signatures. Acknowledged when it is durable;
     /// dropping the future leaves the old or the new version, whole.
@@ -232,18 +240,20 @@ impl Vault {
             false => self.0.store.secret(&row.tenant, &row.environment, &row.name).await?,
         };
         if let Some(current) = current {
-            self.show(Arc::new(Secret::read(current)));
+            self.show(&[Arc::new(Secret::read(current))]);
         }
         Ok(is_written)
     }
 
     /// Versions only grow, so writers may arrive here in any order.
-    fn show(&self, secret: Arc<Secret>) {
+    fn show(&self, read: &[Arc<Secret>]) {
         self.0.secrets.rcu(|secrets| {
             let mut secrets = Secrets::clone(secrets);
-            let shown = secrets.entry(key(&secret.row)).or_insert_with(|| secret.clone());
-            if shown.row.version < secret.row.version {
-                *shown = secret.clone();
+            for secret in read {
+                let shown = secrets.entry(key(&secret.row)).or_insert_with(|| secret.clone());
+                if shown.row.version < secret.row.version {
+                    *shown = secret.clone();
+                }
             }
             secrets
         });

@@ -4,9 +4,11 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test stops where it fails")]
 
 mod account;
+mod link;
 mod postgres;
 mod redis;
 mod server;
 
+pub use link::Link;
 pub use postgres::Postgres;
 pub use redis::Redis;

@@ -6,12 +6,13 @@ use std::{
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::{account::Account, server::Server};
+use crate::{Link, account::Account, server::Server};
 
 /// A Postgres server with one empty database.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct Postgres {
     server: Server,
     programs: PathBuf,
     dir: TempDir,
+    n_links: AtomicUsize,
 }
 
 /// The socket's number; in a directory of our own nobody else has it.
@@ -44,13 +46,19 @@ impl Postgres {
             .expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let server = start(&programs, dir.path());
-        Self { server, programs, dir }
+        Self { server, programs, dir, n_links: AtomicUsize::new(0) }
     }
 
     /// Where it is, as the configuration says it.
     pub fn url(&self) -> String {
-        let encoded = self.dir.path().to_str().expect("a path of ASCII").replace('/', "%2F");
-        format!("postgres://sophia@{encoded}:{PORT}/postgres")
+        url(self.dir.path())
+    }
+
+    /// A way to it that can be cut, and where that is.
+    pub fn link(&self) -> (Link, String) {
+        let dir = self.dir.path().join(format!("link-{}", self.n_links.fetch_add(1, Ordering::Relaxed)));
+        fs::create_dir(&dir).expect("a directory");
+        (Link::new(&socket(&dir), &socket(self.dir.path())), url(&dir))
     }
 
     /// Ends it as a crash would, and starts it again.
@@ -70,6 +78,15 @@ impl Drop for Postgres {
         // At once, with its children; a kill would leave those, and its shared memory.
         self.stop();
     }
+}
+
+fn url(dir: &Path) -> String {
+    let encoded = dir.to_str().expect("a path of ASCII").replace('/', "%2F");
+    format!("postgres://sophia@{encoded}:{PORT}/postgres")
+}
+
+fn socket(dir: &Path) -> PathBuf {
+    dir.join(format!(".s.PGSQL.{PORT}"))
 }
 
 fn start(programs: &Path, dir: &Path) -> Server {

@@ -5,18 +5,20 @@ use std::{
     os::unix::net::UnixStream,
     path::Path,
     process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::server::Server;
+use crate::{Link, server::Server};
 
 /// A Redis server without persistence.
 #[derive(Debug)]
 pub struct Redis {
     server: Server,
     dir: TempDir,
+    n_links: AtomicUsize,
 }
 
 impl Redis {
@@ -24,12 +26,18 @@ impl Redis {
     pub fn start() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let server = start(dir.path());
-        Self { server, dir }
+        Self { server, dir, n_links: AtomicUsize::new(0) }
     }
 
     /// Where it is, as the configuration says it.
     pub fn url(&self) -> String {
         format!("redis+unix://{}", self.dir.path().join("socket").display())
+    }
+
+    /// A way to it that can be cut, and where that is.
+    pub fn link(&self) -> (Link, String) {
+        let socket = self.dir.path().join(format!("link-{}", self.n_links.fetch_add(1, Ordering::Relaxed)));
+        (Link::new(&socket, &self.dir.path().join("socket")), format!("redis+unix://{}", socket.display()))
     }
 
     /// Kills it; what it held is lost.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sophia_domain::{Environment, Problem, Step};
 
 use super::{Refusal, extract::answer};
-use crate::node::Node;
+use crate::{node::Node, share};
 
 #[derive(Serialize)]
 struct Status {
@@ -25,6 +25,9 @@ pub(super) async fn ready(State(node): State<Arc<Node>>) -> Result<Response, Ref
         let detail = "the node stops: send requests to another one";
         let problem = Problem::host(503, "draining", "The node is stopping", detail).retry_after(1);
         return Err(problem.at(Step::Admission).into());
+    }
+    if node.freshness.is_stale() {
+        return Err(share::cut_off().into());
     }
     answer(200, &Status { status: "ready" })
 }

@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use tracing::Instrument;
 
 use super::{body::Body, caller_body::CallerBody, exchange::Exchange, host};
-use crate::{control::Control, data::Target, metrics::Route, node::Node};
+use crate::{control::Control, data::Target, metrics::Route, node::Node, share};
 
 /// What answers requests. Built once at boot.
 pub(crate) struct Service {
@@ -35,6 +35,7 @@ pub(crate) async fn handle(service: Arc<Service>, peer: SocketAddr, request: Req
     let outcome = {
         let answering = pin!(async {
             host::check(&head)?;
+            share::check(&service.node, &route)?;
             match target {
                 Some(target) => target.call(&mut exchange, head, body).await,
                 None => service.control.answer(&mut exchange, head, body).await,

@@ -75,6 +75,11 @@ impl Route {
         }
     }
 
+    /// Whether it tells how the node is, and nothing of what is in it.
+    pub(crate) fn is_open(self) -> bool {
+        matches!(self, Self::Config | Self::Metrics | Self::Health)
+    }
+
     /// The name.
     pub(crate) fn as_str(self) -> &'static str {
         match self {

@@ -10,14 +10,14 @@ use sophia_models::{Models, Parts, WorkerUrl};
 use sophia_registry::{Registry, RegistryConfig};
 use sophia_runs::{Parts as RunParts, Runs};
 use sophia_sandbox::{Ports, Sandbox, SandboxConfig};
-use sophia_store::Store;
+use sophia_store::{DatabaseUrl, Places, RedisUrl, Store};
 use sophia_vault::{MasterKey, Vault};
 use tokio_util::task::TaskTracker;
 
-use super::GivenKeys;
+use super::Given;
 use crate::{
     admission::Admission, config::Config, drain::Drain, lines::LineSink, logs::PluginLogs, metrics::Metrics,
-    node::Node, policy_routing::PolicyRouting,
+    node::Node, policy_routing::PolicyRouting, share::Freshness,
 };
 
 /// This very binary, also when its file was replaced since.
@@ -31,16 +31,15 @@ const POLICY_INSTANCES: u32 = 64;
 /// Opens the rooms and wires them. The key is there at the first start only.
 pub(super) async fn node(
     config: Config,
-    given: GivenKeys,
+    given: Given,
     address: SocketAddr,
     lines: LineSink,
 ) -> anyhow::Result<(Arc<Node>, Option<NewKey>)> {
-    let data = &config.data;
     let began = Instant::now();
-    let store =
-        Store::open(data).await.with_context(|| format!("cannot open the data directory {}", data.display()))?;
+    let store = open_store(&config, &given).await?;
+    let freshness = Freshness::new(!store.is_shared());
     let (identity, new_key) = Identity::open(store.clone(), given.operator, config.environment).await?;
-    let master = MasterKey::load_or_create(data, given.master.as_deref())?;
+    let master = MasterKey::load_or_create(&config.data, given.master.as_deref())?;
     let vault = Vault::open(store.clone(), config.environment.as_str(), master).await?;
     let egress = Egress::new(config.egress.clone())?;
     let ledger = Ledger::open_with(store.clone(), Quotas::open(store.clone(), config.quotas.clone()).await?).await?;
@@ -83,9 +82,27 @@ pub(super) async fn node(
         runs,
         logs,
         lines,
+        freshness,
         began,
     };
     Ok((Arc::new(node), new_key))
+}
+
+/// Rows and what goes with them, where the environment says they are.
+async fn open_store(config: &Config, given: &Given) -> anyhow::Result<Store> {
+    let mut places = Places::in_directory(&config.data);
+    if let Some(url) = &given.database {
+        places.database =
+            Some(DatabaseUrl::parse(url).context("DATABASE_URL must be postgres://USER:PASSWORD@HOST/NAME")?);
+    }
+    if let Some(url) = &given.redis {
+        places.redis =
+            Some(RedisUrl::parse(url).context("REDIS_URL must be redis://USER:PASSWORD@HOST/0, or rediss://")?);
+    }
+    let rows = if places.database.is_some() { "the database of DATABASE_URL" } else { "SQLite" };
+    Store::open_at(&places)
+        .await
+        .with_context(|| format!("cannot open the data directory {} with rows in {rows}", config.data.display()))
 }
 
 /// The way out to models: a worker's private address may be reached here, and only here.

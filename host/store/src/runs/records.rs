@@ -372,5 +372,11 @@ pub(super) async fn close(
     .bind(run.id.as_str())
     .execute(&mut **transaction)
     .await?;
+    // Nobody needs to be asked to end it any more.
+    sqlx::query("DELETE FROM generations WHERE topic = 'cancels' AND tenant = $1 AND item = $2")
+        .bind(run.tenant.as_str())
+        .bind(run.id.as_str())
+        .execute(&mut **transaction)
+        .await?;
     Ok(())
 }

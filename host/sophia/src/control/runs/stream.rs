@@ -12,7 +12,8 @@ use axum::{
 use futures::{Stream, stream};
 use http::HeaderMap;
 use sophia_domain::{Problem, ProblemDocument, Step};
-use sophia_runs::{EventRow, NewRun};
+use sophia_runs::{EventRow, NewRun, RunStatus};
+use sophia_store::follow::LOOK_EVERY;
 use tokio::sync::watch;
 
 use super::{EventParams, Found, ShownEvent};
@@ -33,8 +34,17 @@ struct Reader {
     /// The last event that was read.
     after: u64,
     read: VecDeque<EventRow>,
-    /// None where nothing more will come.
-    watch: Option<watch::Receiver<u64>>,
+    news: News,
+}
+
+/// How a reader learns that there is more.
+enum News {
+    /// This node executes the run, and says so.
+    Here(watch::Receiver<u64>),
+    /// Another one does: its rows are looked at every so often.
+    Elsewhere,
+    /// Nothing more will come.
+    Over,
 }
 
 /// Sends what is there, and then what comes.
@@ -46,8 +56,12 @@ pub(in crate::control) async fn events(
 ) -> Result<Response, Refusal> {
     let after = last_event_id(&headers)?.or(params.after).unwrap_or_default();
     // Watched before the first page is read, so that nothing falls between.
-    let watch = node.runs.watch(&row.new.run);
-    let reader = Reader { node, run: row.new, after, read: VecDeque::new(), watch };
+    let watch = match node.runs.watch(&row.new.run) {
+        Some(watch) => News::Here(watch),
+        None if node.runs.is_elsewhere(&row) => News::Elsewhere,
+        None => News::Over,
+    };
+    let reader = Reader { node, run: row.new, after, read: VecDeque::new(), news: watch };
     Ok(Sse::new(reader.into_stream()).keep_alive(KeepAlive::default()).into_response())
 }
 
@@ -67,11 +81,8 @@ impl Reader {
                 return self.written(row);
             }
             // Asked before the page is read: what is written afterwards is news.
-            let is_over = match &mut self.watch {
-                Some(watch) => watch.has_changed().is_err(),
-                None => true,
-            };
-            if let Some(watch) = &mut self.watch {
+            let is_over = self.is_over().await?;
+            if let News::Here(watch) = &mut self.news {
                 watch.mark_unchanged();
             }
             let page = self.node.runs.events(&self.run.run, self.after, PAGE).await;
@@ -81,11 +92,26 @@ impl Reader {
                 if is_over {
                     return None;
                 }
-                // An error is the end of the run, which the next page shows.
-                if let Some(watch) = &mut self.watch {
-                    let _ = watch.changed().await;
+                match &mut self.news {
+                    // An error is the end of the run, which the next page shows.
+                    News::Here(watch) => drop(watch.changed().await),
+                    News::Elsewhere => tokio::time::sleep(LOOK_EVERY).await,
+                    News::Over => {}
                 }
             }
+        }
+    }
+
+    /// Whether the run has ended; none where that cannot be read.
+    async fn is_over(&self) -> Option<bool> {
+        match &self.news {
+            News::Here(watch) => Some(watch.has_changed().is_err()),
+            News::Elsewhere => {
+                let row = self.node.runs.get(&self.run.run).await;
+                let row = row.inspect_err(|error| tracing::error!(%error, "a run cannot be read")).ok()?;
+                Some(row.is_none_or(|row| row.status != RunStatus::Running))
+            }
+            News::Over => Some(true),
         }
     }
 
