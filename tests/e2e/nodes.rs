@@ -75,7 +75,7 @@ async fn what_one_node_changes_holds_on_all() {
     until(one, &key, 401).await;
     until(two, &key, 401).await;
 
-    two.put_secret("crm", "a-secret-of-all-nodes", &["GET https://api.example.com/*"]).await.expect(201);
+    two.put_secret("crm", "a-secret-of-all-nodes", &["GET https://api.example.com/*"]).await.expect(200);
     let began = Instant::now();
     while one.get("/v1/secrets").await.expect(200)["secrets"].as_array().unwrap().is_empty() {
         assert!(began.elapsed() < PATIENCE, "{}", one.log());

@@ -122,14 +122,7 @@ async fn answer(node: &Node, beat: Beat) {
 
 /// Follows what other nodes change.
 async fn follow(node: &Node) {
-    let mut follower = match node.store.follow().await {
-        Ok(Some(follower)) => follower,
-        Ok(None) => return,
-        Err(error) => {
-            tracing::error!(error = %Chain(&error), "other nodes' changes cannot be followed: what is known grows stale");
-            return;
-        }
-    };
+    let Some(mut follower) = node.store.follow() else { return };
     loop {
         look(node, &mut follower).await;
     }

@@ -16,15 +16,12 @@ pub struct Follower {
 }
 
 impl Store {
-    /// What follows the changes of other nodes, from those on that were made before; none where
-    /// the rows are this node's alone, and for everybody but the first who asks.
-    pub async fn follow(&self) -> Result<Option<Follower>, StoreError> {
-        if !self.is_shared() {
-            return Ok(None);
-        }
-        let seen = self.topics().await?.into_iter().collect();
-        let wire = self.notices().wire(self.redis());
-        Ok(wire.map(|wire| Follower { store: self.clone(), wire, seen }))
+    /// What follows the changes of other nodes, from when the store was opened: what was read since
+    /// may be older than a change. None where the rows are this node's alone, and for everybody but
+    /// the first who asks.
+    pub fn follow(&self) -> Option<Follower> {
+        let wire = if self.is_shared() { self.notices().wire(self.redis()) } else { None };
+        wire.map(|wire| Follower { store: self.clone(), wire, seen: self.topics_at_opening().clone() })
     }
 }
 
@@ -90,9 +87,10 @@ mod tests {
     async fn a_change_of_one_node_is_found_by_another_and_once() {
         let postgres = Postgres::start();
         let Pair { stores: [one, other], _dirs } = pair(&postgres, None).await;
-        change(&one, "before").await;
-        let mut follower = other.follow().await.unwrap().unwrap();
-        assert!(other.follow().await.unwrap().is_none(), "one follows");
+        change(&one, "early").await;
+        let mut follower = other.follow().unwrap();
+        assert!(other.follow().is_none(), "one follows");
+        assert_eq!(follower.next().await.unwrap(), [Topic::Plugins]);
         change(&one, "after").await;
         assert_eq!(follower.next().await.unwrap(), [Topic::Plugins]);
         assert_eq!(follower.next().await.unwrap(), []);
@@ -104,7 +102,7 @@ mod tests {
     async fn redis_tells_at_once_and_its_loss_costs_only_time() {
         let (postgres, mut redis) = (Postgres::start(), Redis::start());
         let Pair { stores: [one, other], _dirs } = pair(&postgres, Some(&redis)).await;
-        let (mut from, mut to) = (one.follow().await.unwrap().unwrap(), other.follow().await.unwrap().unwrap());
+        let (mut from, mut to) = (one.follow().unwrap(), other.follow().unwrap());
         // Both are connected after their first look.
         assert_eq!((from.next().await.unwrap(), to.next().await.unwrap()), (vec![], vec![]));
         let sending = tokio::spawn(async move {

@@ -4,7 +4,7 @@
 //! and nothing else.
 
 use sophia_domain::{RunId, TenantId};
-use sqlx::{Any, Transaction};
+use sqlx::{Any, AnyPool, Transaction};
 
 use crate::{Store, StoreError};
 
@@ -56,13 +56,7 @@ impl Topic {
 impl Store {
     /// How often each topic was changed; one that never was is left out.
     pub async fn topics(&self) -> Result<Vec<(Topic, u64)>, StoreError> {
-        let rows: Vec<(String, i64)> =
-            sqlx::query_as("SELECT topic, n FROM generations WHERE tenant = '' AND item = ''")
-                .fetch_all(self.pool())
-                .await?;
-        // A topic of a later release is not ours to follow.
-        let known = |name: &str| Topic::ALL.into_iter().find(|topic| topic.as_str() == name);
-        Ok(rows.into_iter().filter_map(|(name, n)| Some((known(&name)?, n.unsigned_abs()))).collect())
+        topics(self.pool()).await
     }
 
     /// How often each item of a topic was changed.
@@ -98,6 +92,15 @@ impl Store {
         self.notices().tell(topic);
         Ok(())
     }
+}
+
+/// How often each topic was changed.
+pub(crate) async fn topics(pool: &AnyPool) -> Result<Vec<(Topic, u64)>, StoreError> {
+    let rows: Vec<(String, i64)> =
+        sqlx::query_as("SELECT topic, n FROM generations WHERE tenant = '' AND item = ''").fetch_all(pool).await?;
+    // A topic of a later release is not ours to follow.
+    let known = |name: &str| Topic::ALL.into_iter().find(|topic| topic.as_str() == name);
+    Ok(rows.into_iter().filter_map(|(name, n)| Some((known(&name)?, n.unsigned_abs()))).collect())
 }
 
 /// Counts a topic up, and an item of it, if one is named. The topic's row is locked until the

@@ -30,6 +30,7 @@ mod transaction;
 mod versions;
 
 use std::{
+    collections::HashMap,
     fs::{DirBuilder, File, OpenOptions},
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -40,6 +41,7 @@ use std::{
 use rustix::{fs::FlockOperation, io::Errno};
 use sqlx::AnyPool;
 
+use generations::Topic;
 use database::{Database, open_postgres, open_sqlite};
 use nodes::Membership;
 use notices::Notices;
@@ -72,6 +74,8 @@ pub struct Store {
     membership: Arc<Membership>,
     notices: Arc<Notices>,
     redis: Option<RedisUrl>,
+    /// Read before anything else was, so that no later change is missed.
+    topics: Arc<HashMap<Topic, u64>>,
     blobs: Blobs,
     directory: Arc<Directory>,
 }
@@ -108,7 +112,9 @@ impl Store {
         };
         let membership = Arc::new(Membership::join(&pool, database).await?);
         let (notices, redis) = (Arc::default(), places.redis.clone());
-        let store = Self { pool, database, membership, notices, redis, blobs, directory: Arc::new(directory) };
+        let topics = Arc::new(generations::topics(&pool).await?.into_iter().collect());
+        let directory = Arc::new(directory);
+        let store = Self { pool, database, membership, notices, redis, topics, blobs, directory };
         store.sweep().await?;
         Ok(store)
     }
@@ -136,6 +142,10 @@ impl Store {
 
     pub(crate) fn notices(&self) -> &Notices {
         &self.notices
+    }
+
+    pub(crate) fn topics_at_opening(&self) -> &HashMap<Topic, u64> {
+        &self.topics
     }
 
     pub(crate) fn redis(&self) -> Option<&RedisUrl> {
