@@ -170,7 +170,9 @@ async fn take_over(node: &Node, topic: Topic) -> Result<bool, Box<dyn std::error
         Topic::Keys => node.identity.refresh().await?,
         Topic::Secrets => node.vault.refresh().await?,
         Topic::Cancels => node.runs.heed_cancels().await?,
-        Topic::Budgets | Topic::Limits => {}
+        Topic::Limits => node.ledger.quotas().reload().await?,
+        // A budget is one node's: see the ledger.
+        Topic::Budgets => {}
     }
     Ok(true)
 }

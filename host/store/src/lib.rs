@@ -41,8 +41,8 @@ use std::{
 use rustix::{fs::FlockOperation, io::Errno};
 use sqlx::AnyPool;
 
-use generations::Topic;
 use database::{Database, open_postgres, open_sqlite};
+use generations::Topic;
 use nodes::Membership;
 use notices::Notices;
 

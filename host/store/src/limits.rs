@@ -5,7 +5,7 @@ use sophia_domain::{KeyId, Quota, TenantId, Usd};
 
 use crate::{
     Store, StoreError,
-    generations::{Topic, changed},
+    generations::Topic,
     ledger::{BudgetScope, to_count, to_usd},
 };
 
@@ -46,7 +46,6 @@ impl Store {
     /// Sets the limits of a scope in place of those before; with none it has none.
     pub async fn set_limits(&self, row: &LimitRow) -> Result<(), StoreError> {
         let mut transaction = self.append().await?;
-        changed(&mut transaction, Topic::Limits, None).await?;
         let (tenant, scope, id) = row.scope.columns();
         let limits: Vec<String> = row.limits.iter().map(ToString::to_string).collect();
         let query = if limits.is_empty() {
@@ -60,8 +59,7 @@ impl Store {
         let query = query.bind(tenant).bind(scope).bind(id);
         let query = if limits.is_empty() { query } else { query.bind(limits.join("\n")) };
         query.execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(())
+        self.commit(transaction, Topic::Limits, None).await
     }
 
     /// Tenants that ever used a model.
