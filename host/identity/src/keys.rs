@@ -180,7 +180,7 @@ impl Identity {
     /// Reads the keys again, which another node changed.
     pub async fn refresh(&self) -> Result<(), KeyError> {
         let _turn = self.0.turns.lock().await;
-        self.0.keys.store(Keys::of(self.0.store.keys().await?)?.into());
+        self.0.keys.store(Keys::of(self.0.store.keys().await?, self.0.environment)?.into());
         Ok(())
     }
 
